@@ -1,0 +1,3 @@
+export * from './bytes.ts'
+export * from './cbor.ts'
+export * from './errors.ts'
