@@ -29,7 +29,12 @@ const UINT64_END = 1n << 64n
  */
 export function encode(value: CborValue): Uint8Array {
   checkValue(value, MAX_DEPTH)
-  return dagCbor.encode(value)
+  const bytes = dagCbor.encode(value)
+  // On Node the library hands out a Buffer, often a slice of a shared pool: a small value would keep 64 KiB
+  // alive, could not be transferred to a worker, and would slice without copying.
+  return bytes.length < bytes.buffer.byteLength
+    ? new Uint8Array(bytes)
+    : new Uint8Array(bytes.buffer, 0, bytes.length)
 }
 
 /** Decodes one value that fills `bytes`. Throws AppError `CBOR` unless encoding it again gives the same bytes. */
