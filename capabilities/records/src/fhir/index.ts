@@ -1,0 +1,26 @@
+/**
+ * FHIR R4 without stores: pure, synchronous, nothing injected; runs in worker threads and browsers.
+ *
+ * One resource's way in: `readFile` → `validate` → `ownerOf` → `labelOf` → `searchTokens` → `storedText`.
+ */
+export { clinicalDates, type DateRange, dateRange } from './dates.ts'
+export {
+  danglingReferences,
+  type Dangling,
+  type Directory,
+  directoryOf,
+  type FileScan,
+  type FoundResource,
+  readFile,
+  type Rejection,
+  scanFile,
+  type SourceFile,
+} from './files.ts'
+export { type ExactJson, LIMITS, parseJson, type ParsedJson, serialise, storedText } from './json.ts'
+export { type CodeCount, compartmentOf, type Label, labelOf } from './compartment.ts'
+export { type Owner, ownerOf } from './owner.ts'
+export { type FoundReference, parseReference, walkReferences } from './references.ts'
+export { matchesSearch, parseSearch } from './search-match.ts'
+export { queryTokens, searchTokens, typeToken } from './search-values.ts'
+export type { Issue, IssueCode, LooseResource, ResourceCompartment } from './types.ts'
+export { isKnownType, validate } from './validate.ts'

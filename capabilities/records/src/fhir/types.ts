@@ -1,0 +1,49 @@
+import type { Resource } from '@medplum/fhirtypes'
+
+/** A resource read from JSON whose type is known and whose content is not yet checked. */
+export interface LooseResource {
+  readonly resourceType: string
+  readonly id?: string
+  readonly [member: string]: unknown
+}
+
+/**
+ * What is wrong with a resource. `path` names elements and indexes only (`Patient.contact[0].gender`);
+ * neither it nor `message` nor `mend` repeats a value, because values are health data.
+ */
+export interface Issue {
+  readonly code: IssueCode
+  readonly path: string
+  readonly message: string
+  readonly mend: string
+}
+
+export type IssueCode =
+  | 'NOT_JSON'
+  | 'NOT_A_RESOURCE'
+  | 'TOO_BIG'
+  | 'TOO_DEEP'
+  | 'DUPLICATE_MEMBER'
+  | 'UNKNOWN_TYPE'
+  | 'INVALID_ID'
+  | 'DUPLICATE_ID'
+  | 'STRUCTURE'
+  | 'VALUE'
+  | 'INVARIANT'
+  | 'REQUIRED_CODE'
+
+/** The thirteen compartments of protocol §2. `audit` and `emergency` are never the label of a resource. */
+export type ResourceCompartment =
+  | 'general'
+  | 'medication'
+  | 'labs'
+  | 'imaging'
+  | 'financial'
+  | 'mental'
+  | 'substance'
+  | 'sexual-reproductive'
+  | 'genetics'
+  | 'notes'
+  | 'patient-made'
+
+export type { Resource }
