@@ -1,0 +1,28 @@
+import { native } from '#native'
+import { type CborValue, tuple } from './cbor.ts'
+import type { HkdfOptions } from './native/native.ts'
+
+/** SHA-256 of the bytes as they are; 32 bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return native.sha256(bytes)
+}
+
+/** `H(a, b, …)`: SHA-256 over the DAG-CBOR tuple of the parts; 32 bytes. Protocol, Forms. */
+export function hash(...parts: CborValue[]): Uint8Array {
+  return native.sha256(tuple(...parts))
+}
+
+/** `HMAC(k, (a, b, …))`: HMAC-SHA-256 over the DAG-CBOR tuple of the parts; 32 bytes. Protocol, Forms. */
+export function hmac(key: Uint8Array, ...parts: CborValue[]): Uint8Array {
+  return native.hmacSha256(key, tuple(...parts))
+}
+
+/** HMAC-SHA-256 over the bytes as they are; 32 bytes. RFC 2104. */
+export function hmacBytes(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  return native.hmacSha256(key, bytes)
+}
+
+/** HKDF-SHA-256, extract then expand; `lengthBytes` at most 8,160. RFC 5869. */
+export function hkdf(options: HkdfOptions): Uint8Array {
+  return native.hkdfSha256(options)
+}

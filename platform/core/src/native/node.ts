@@ -1,0 +1,159 @@
+import crypto from 'node:crypto'
+import { keyCache } from './key-cache.ts'
+import { nobleMlkemEncapsulate, nobleMlkemKey } from './mlkem-noble.ts'
+import type { MlkemKey, Native } from './native.ts'
+
+// Fixed DER in front of raw keys: RFC 8410 (curve25519), RFC 5480 (P-256), RFC 9935 (ML-KEM, seed form).
+const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
+const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex')
+const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')
+const X25519_SPKI = Buffer.from('302a300506032b656e032100', 'hex')
+const P256_SPKI = Buffer.from('3039301306072a8648ce3d020106082a8648ce3d030107032200', 'hex')
+const MLKEM768_PKCS8 = Buffer.from('3054020100300b060960864801650304040204428040', 'hex')
+const MLKEM768_SPKI = Buffer.from('308204b2300b0609608648016503040402038204a100', 'hex')
+
+const ed25519Keys = keyCache((key) => publicKeyObject(ED25519_SPKI, key))
+const p256Keys = keyCache((key) => publicKeyObject(P256_SPKI, key))
+
+/** Node 24 has ML-KEM-768; older majors fall back to JavaScript. */
+const hasMlkem = detectMlkem()
+
+export const native: Native = {
+  name: 'node',
+  sha256: (bytes) => plain(crypto.hash('sha256', bytes, 'buffer')),
+  sha3x256: (bytes) => plain(crypto.hash('sha3-256', bytes, 'buffer')),
+  shake256: (bytes, lengthBytes) =>
+    plain(crypto.createHash('shake256', { outputLength: lengthBytes }).update(bytes).digest()),
+  hmacSha256,
+  hkdfSha256: ({ ikm, salt, info, lengthBytes }) =>
+    new Uint8Array(crypto.hkdfSync('sha256', ikm, salt, info, lengthBytes)),
+  hkdfExpandSha256,
+  gcmSeal({ key, nonce, aad, bytes }) {
+    const cipher = crypto.createCipheriv(gcmName(key), key, nonce).setAAD(aad)
+    const out = new Uint8Array(bytes.length + 16)
+    out.set(cipher.update(bytes), 0)
+    cipher.final()
+    out.set(cipher.getAuthTag(), bytes.length)
+    return out
+  },
+  gcmOpen({ key, nonce, aad, bytes }) {
+    if (bytes.length < 16) return undefined
+    const end = bytes.length - 16
+    const decipher = crypto.createDecipheriv(gcmName(key), key, nonce, { authTagLength: 16 })
+    decipher.setAAD(aad).setAuthTag(bytes.subarray(end))
+    const opened = decipher.update(bytes.subarray(0, end))
+    try {
+      decipher.final()
+    } catch {
+      return undefined
+    }
+    return plain(opened)
+  },
+  ed25519Key(seed) {
+    const secret = secretKeyObject(ED25519_PKCS8, seed)
+    return {
+      publicKey: rawPublicKey(secret, ED25519_SPKI.length),
+      sign: (message) => plain(crypto.sign(null, message, secret)),
+    }
+  },
+  ed25519Verify(publicKey, message, signature) {
+    try {
+      return crypto.verify(null, message, ed25519Keys(publicKey), signature)
+    } catch {
+      return false
+    }
+  },
+  p256Verify(publicKey, message, signature) {
+    try {
+      return crypto.verify(
+        'sha256',
+        message,
+        { key: p256Keys(publicKey), dsaEncoding: 'ieee-p1363' },
+        signature,
+      )
+    } catch {
+      return false
+    }
+  },
+  x25519PublicKey: (secret) => rawPublicKey(secretKeyObject(X25519_PKCS8, secret), X25519_SPKI.length),
+  x25519(secret, publicKey) {
+    try {
+      const shared = crypto.diffieHellman({
+        privateKey: secretKeyObject(X25519_PKCS8, secret),
+        publicKey: publicKeyObject(X25519_SPKI, publicKey),
+      })
+      return plain(shared)
+    } catch {
+      // OpenSSL refuses an all-zero result.
+      return undefined
+    }
+  },
+  mlkem768Key(seed) {
+    return hasMlkem ? nativeMlkemKey(seed) : nobleMlkemKey(seed)
+  },
+  mlkem768Encapsulate(publicKey) {
+    if (!hasMlkem) return nobleMlkemEncapsulate(publicKey)
+    try {
+      const { ciphertext, sharedKey } = crypto.encapsulate(publicKeyObject(MLKEM768_SPKI, publicKey))
+      return { ciphertext: plain(ciphertext), sharedSecret: plain(sharedKey) }
+    } catch {
+      return undefined
+    }
+  },
+  mlkem768EncapsulateFrom: nobleMlkemEncapsulate,
+}
+
+function nativeMlkemKey(seed: Uint8Array): MlkemKey {
+  const secret = secretKeyObject(MLKEM768_PKCS8, seed)
+  return {
+    publicKey: rawPublicKey(secret, MLKEM768_SPKI.length),
+    decapsulate: (ciphertext) => plain(crypto.decapsulate(secret, ciphertext)),
+  }
+}
+
+function detectMlkem(): boolean {
+  if (typeof crypto.encapsulate !== 'function') return false
+  try {
+    return nativeMlkemKey(new Uint8Array(64)).publicKey.length === 1184
+  } catch {
+    return false
+  }
+}
+
+function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+  return plain(crypto.createHmac('sha256', key).update(bytes).digest())
+}
+
+/** node:crypto offers only both steps at once. */
+function hkdfExpandSha256(prk: Uint8Array, info: Uint8Array, lengthBytes: number): Uint8Array {
+  const out = new Uint8Array(Math.ceil(lengthBytes / 32) * 32)
+  let previous: Uint8Array = new Uint8Array(0)
+  for (let block = 1; (block - 1) * 32 < lengthBytes; block++) {
+    const hmac = crypto.createHmac('sha256', prk).update(previous).update(info)
+    previous = hmac.update(Uint8Array.of(block)).digest()
+    out.set(previous, (block - 1) * 32)
+  }
+  return out.subarray(0, lengthBytes)
+}
+
+function gcmName(key: Uint8Array): crypto.CipherGCMTypes {
+  return `aes-${key.length * 8}-gcm` as crypto.CipherGCMTypes // a length that does not exist throws in OpenSSL
+}
+
+function secretKeyObject(prefix: Uint8Array, raw: Uint8Array): crypto.KeyObject {
+  return crypto.createPrivateKey({ key: Buffer.concat([prefix, raw]), format: 'der', type: 'pkcs8' })
+}
+
+function publicKeyObject(prefix: Uint8Array, raw: Uint8Array): crypto.KeyObject {
+  return crypto.createPublicKey({ key: Buffer.concat([prefix, raw]), format: 'der', type: 'spki' })
+}
+
+function rawPublicKey(secret: crypto.KeyObject, prefixBytes: number): Uint8Array {
+  const der = crypto.createPublicKey(secret).export({ format: 'der', type: 'spki' })
+  return Uint8Array.from(der.subarray(prefixBytes))
+}
+
+/** Buffers stay inside this file: callers and tests see plain Uint8Array. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+}
