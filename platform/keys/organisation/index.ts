@@ -1,0 +1,1 @@
+export * from './root-provider.ts'
