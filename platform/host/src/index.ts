@@ -1,0 +1,6 @@
+export { type AdjustableClock, type Clock, manualClock, shiftedClock, type Timer } from './clock.ts'
+export type { AppendFile, Disk, DiskLock, DiskStat } from './disk.ts'
+export { type MemoryDisk, memoryDisk } from './memory-disk.ts'
+export { type MemoryNetwork, memoryNetwork, type Network, type Serve } from './network.ts'
+export { type Random, seededRandom } from './random.ts'
+export { inlineWorkers, type WorkerPool } from './workers.ts'

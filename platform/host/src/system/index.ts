@@ -1,0 +1,5 @@
+export { systemClock } from './clock.ts'
+export { systemDisk } from './disk.ts'
+export { systemNetwork } from './network.ts'
+export { systemRandom } from './random.ts'
+export { serveTasks, systemWorkers } from './workers.ts'
