@@ -46,12 +46,17 @@ export const native: Native = {
       return false
     }
   },
-  x25519PublicKey: (secret) => x25519.getPublicKey(secret),
-  x25519(secret, publicKey) {
-    try {
-      return x25519.getSharedSecret(secret, publicKey)
-    } catch {
-      return undefined
+  x25519Key(seed) {
+    const secret = seed.slice()
+    return {
+      publicKey: x25519.getPublicKey(secret),
+      agree(publicKey) {
+        try {
+          return x25519.getSharedSecret(secret, publicKey)
+        } catch {
+          return undefined
+        }
+      },
     }
   },
   mlkem768Key: nobleMlkemKey,

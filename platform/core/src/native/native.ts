@@ -20,9 +20,8 @@ export interface Native {
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
   /** ECDSA P-256 with SHA-256; `publicKey` compressed (33), `signature` r ‖ s (64). High s is accepted. */
   p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
-  x25519PublicKey(secret: Uint8Array): Uint8Array
-  /** RFC 7748; undefined when the result is all zero (RFC 9180 §7.1.4). */
-  x25519(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined
+  /** RFC 7748. */
+  x25519Key(secret: Uint8Array): X25519Key
   /** FIPS 203 from `d ‖ z` (64 bytes). */
   mlkem768Key(seed: Uint8Array): MlkemKey
   /**
@@ -51,6 +50,12 @@ export interface GcmOptions {
 export interface NativeSigner {
   readonly publicKey: Uint8Array
   sign(message: Uint8Array): Uint8Array
+}
+
+export interface X25519Key {
+  readonly publicKey: Uint8Array
+  /** The shared secret; undefined when it is all zero (RFC 9180 §7.1.4). */
+  agree(publicKey: Uint8Array): Uint8Array | undefined
 }
 
 export interface MlkemKey {

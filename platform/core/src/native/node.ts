@@ -75,17 +75,19 @@ export const native: Native = {
       return false
     }
   },
-  x25519PublicKey: (secret) => rawPublicKey(secretKeyObject(X25519_PKCS8, secret), X25519_SPKI.length),
-  x25519(secret, publicKey) {
-    try {
-      const shared = crypto.diffieHellman({
-        privateKey: secretKeyObject(X25519_PKCS8, secret),
-        publicKey: publicKeyObject(X25519_SPKI, publicKey),
-      })
-      return plain(shared)
-    } catch {
-      // OpenSSL refuses an all-zero result.
-      return undefined
+  x25519Key(seed) {
+    const secret = secretKeyObject(X25519_PKCS8, seed)
+    return {
+      publicKey: rawPublicKey(secret, X25519_SPKI.length),
+      agree(publicKey) {
+        const other = publicKeyObject(X25519_SPKI, publicKey)
+        try {
+          return plain(crypto.diffieHellman({ privateKey: secret, publicKey: other }))
+        } catch {
+          // OpenSSL refuses an all-zero result.
+          return undefined
+        }
+      },
     }
   },
   mlkem768Key(seed) {
