@@ -1,5 +1,12 @@
 import { AppError, assert, compareBytes } from '@salus/core'
-import { type Entry, HISTORY_HEIGHTS, MAX_KEY_BYTES, MAX_VALUE_BYTES, type StateChange, type StateStore } from './store.ts'
+import {
+  type Entry,
+  HISTORY_HEIGHTS,
+  MAX_KEY_BYTES,
+  MAX_VALUE_BYTES,
+  type StateChange,
+  type StateStore,
+} from './store.ts'
 
 /** The in-memory twin of the LMDB store: same behaviour, nothing durable. */
 export function memoryStore(): StateStore {
@@ -61,7 +68,8 @@ export function memoryStore(): StateStore {
     getMeta: (name) => meta.get(name)?.slice(),
     node: (key) => nodes.get(nameOf(key))?.slice(),
     block: (height) => blocks[height]?.slice(),
-    replaced: (height) => (stale.get(height)?.replaced ?? []).map(([key, value]) => [key.slice(), value.slice()]),
+    replaced: (height) =>
+      (stale.get(height)?.replaced ?? []).map(([key, value]) => [key.slice(), value.slice()]),
     commit,
     close: () => {},
   }
@@ -80,7 +88,10 @@ export function checkChange(change: StateChange, head: number, place: string): v
     )
   for (const [key, value] of change.puts) {
     assert(key.length > 0 && key.length <= MAX_KEY_BYTES, `a row's key has 1 to ${MAX_KEY_BYTES} bytes`)
-    assert(value === undefined || value.length <= MAX_VALUE_BYTES, `a row has at most ${MAX_VALUE_BYTES} bytes`)
+    assert(
+      value === undefined || value.length <= MAX_VALUE_BYTES,
+      `a row has at most ${MAX_VALUE_BYTES} bytes`,
+    )
   }
 }
 

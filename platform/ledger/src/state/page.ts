@@ -1,4 +1,4 @@
-import { assert, SPARSE_EMPTY, sha256, utf8 } from '@salus/core'
+import { assert, SPARSE_EMPTY, sparseLeafHash, sparseNodeHash } from '@salus/core'
 
 /**
  * A page is four levels of the binary tree stored as one node: 16 slots, each empty, a leaf, or a further page.
@@ -35,7 +35,14 @@ export function emptyPage(): Page {
 
 export function copyPage(page: Page): Page {
   const { present, leaves, valid } = page
-  return { present, leaves, valid, hashes: page.hashes.slice(), leaf: page.leaf.slice(), version: page.version.slice() }
+  return {
+    present,
+    leaves,
+    valid,
+    hashes: page.hashes.slice(),
+    leaf: page.leaf.slice(),
+    version: page.version.slice(),
+  }
 }
 
 export function isLeaf(page: Page, slot: number): boolean {
@@ -126,7 +133,8 @@ export function decodePage(bytes: Uint8Array): Page | undefined {
   page.leaves = view.getUint16(3)
   const leafCount = popCount(page.leaves)
   const childCount = popCount(page.present) - leafCount
-  if ((page.leaves & ~page.present) !== 0 || bytes.length !== 5 + leafCount * 64 + childCount * 40) return undefined
+  if ((page.leaves & ~page.present) !== 0 || bytes.length !== 5 + leafCount * 64 + childCount * 40)
+    return undefined
   let offset = 5
   for (let slot = 0; slot < 16; slot++) {
     if (!isPresent(page, slot)) continue
@@ -159,14 +167,10 @@ function fill(page: Page, at: number): void {
   if (found === 'empty') page.hashes.set(SPARSE_EMPTY, target)
   else if (found === 'subtree') {
     assert(at < 16, 'a page slot always comes with its hash')
-    // Scratch space saves two allocations per node; nothing runs between filling and hashing it.
-    hashAt(page, 2 * at)
-    hashAt(page, 2 * at + 1)
-    nodeScratch.set(page.hashes.subarray(2 * target, 2 * target + 64), nodePrefix.length)
-    page.hashes.set(sha256(nodeScratch), target)
+    page.hashes.set(sparseNodeHash(hashAt(page, 2 * at), hashAt(page, 2 * at + 1)), target)
   } else if (at >= 16) {
-    leafScratch.set(page.leaf[found] as Uint8Array, leafPrefix.length)
-    page.hashes.set(sha256(leafScratch), target)
+    const leaf = page.leaf[found] as Uint8Array
+    page.hashes.set(sparseLeafHash(leaf.subarray(0, 32), leaf.subarray(32)), target)
   } else page.hashes.set(hashAt(page, 16 + found), target)
   page.valid |= 1 << at
 }
@@ -179,17 +183,6 @@ function popCount(bits: number): number {
   let count = 0
   for (let rest = bits; rest !== 0; rest &= rest - 1) count++
   return count
-}
-
-const nodePrefix = utf8('JMT::IntrnalNode')
-const leafPrefix = utf8('JMT::LeafNode')
-const nodeScratch = scratch(nodePrefix)
-const leafScratch = scratch(leafPrefix)
-
-function scratch(prefix: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(prefix.length + 64)
-  bytes.set(prefix)
-  return bytes
 }
 
 const slotsUnder: readonly number[] = Array.from({ length: entries }, (_, at) => {

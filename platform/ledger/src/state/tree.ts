@@ -59,7 +59,10 @@ export interface TreeOptions {
 
 /** One sorted change: keyHash ‖ valueHash for a put, keyHash alone for a removal. */
 type Step = Uint8Array
-type Slot = { kind: 'empty' } | { kind: 'leaf'; leaf: Uint8Array } | { kind: 'page'; page: Page; version: number }
+type Slot =
+  | { kind: 'empty' }
+  | { kind: 'leaf'; leaf: Uint8Array }
+  | { kind: 'page'; page: Page; version: number }
 
 export function openTree(store: StateStore, options: TreeOptions = {}): StateTree {
   const cache = pageCache(options.cachePages ?? 8_192)
@@ -85,14 +88,21 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
     }
     const at = height ?? head
     if (!Number.isSafeInteger(at) || at < 0 || at > head)
-      throw new AppError('HEIGHT', `height ${at} does not exist: the head is at ${head}`, { height: at, head })
+      throw new AppError('HEIGHT', `height ${at} does not exist: the head is at ${head}`, {
+        height: at,
+        head,
+      })
     const page = load(at, noPath, 0)
     if (page) return page
     if (at === head) throw damaged(store, noPath, 0, 'is missing')
-    throw new AppError('PRUNED', `state at height ${at} is no longer kept: ask for a height nearer to ${head}`, {
-      height: at,
-      head,
-    })
+    throw new AppError(
+      'PRUNED',
+      `state at height ${at} is no longer kept: ask for a height nearer to ${head}`,
+      {
+        height: at,
+        head,
+      },
+    )
   }
 
   function update(height: number, changes: Iterable<TreeChange>): TreeUpdate {
@@ -148,7 +158,13 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
     }
 
     /** New content of a slot, undefined when it stays as it is. */
-    const applySlot = (page: Page, slot: number, from: number, to: number, depth: number): Slot | undefined => {
+    const applySlot = (
+      page: Page,
+      slot: number,
+      from: number,
+      to: number,
+      depth: number,
+    ): Slot | undefined => {
       if (isPresent(page, slot) && !isLeaf(page, slot)) return applyChild(page, slot, from, to, depth)
       const old = isPresent(page, slot) ? (page.leaf[slot] as Uint8Array) : undefined
       const leaves = mergeLeaves(steps, from, to, old)
@@ -160,7 +176,13 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
       return { kind: 'page', page: child, version: height }
     }
 
-    const applyChild = (page: Page, slot: number, from: number, to: number, depth: number): Slot | undefined => {
+    const applyChild = (
+      page: Page,
+      slot: number,
+      from: number,
+      to: number,
+      depth: number,
+    ): Slot | undefined => {
       const path = steps[from] as Step
       const version = page.version[slot] as number
       const before = load(version, path, depth + 1)
@@ -194,7 +216,8 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
         const at = (16 + slot) >> (4 - level)
         const found = under(page, at)
         if (found === 'empty') return { siblings: siblings.reverse() }
-        if (found !== 'subtree') return { siblings: siblings.reverse(), leaf: leafOf(page.leaf[found] as Uint8Array) }
+        if (found !== 'subtree')
+          return { siblings: siblings.reverse(), leaf: leafOf(page.leaf[found] as Uint8Array) }
         if (level < 4) siblings.push(hashAt(page, ((16 + slot) >> (3 - level)) ^ 1).slice())
       }
       const next = load(page.version[slot] as number, keyHash, depth + 1)
@@ -211,7 +234,9 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
     if (now && equal(valueHashOf(now), leaf.valueHash)) return now
     for (let later = height + 1; later <= head; later++)
       for (const [at, value] of store.replaced(later)) if (compareBytes(at, key) === 0) return value
-    throw new AppError('STATE_DAMAGED', `${store.place}: the value of a row at height ${height} is missing`, { height })
+    throw new AppError('STATE_DAMAGED', `${store.place}: the value of a row at height ${height} is missing`, {
+      height,
+    })
   }
 
   return {
@@ -314,7 +339,10 @@ function damaged(store: StateStore, path: Uint8Array, depth: number, what: strin
 }
 
 /** Two generations: when the young one is full it becomes the old one, and the old one is dropped. */
-function pageCache(limit: number): { get(name: string): Page | undefined; put(name: string, page: Page): void } {
+function pageCache(limit: number): {
+  get(name: string): Page | undefined
+  put(name: string, page: Page): void
+} {
   let young = new Map<string, Page>()
   let old = new Map<string, Page>()
   const put = (name: string, page: Page) => {

@@ -1,0 +1,5 @@
+export * from './audit.ts'
+export { checkChange, memoryStore, startsWith } from './memory-store.ts'
+export * from './stale-record.ts'
+export * from './store.ts'
+export { openTree, type StateTree, type TreeChange, type TreeOptions, type TreeUpdate } from './tree.ts'
