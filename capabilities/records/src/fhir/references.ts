@@ -11,7 +11,67 @@ export interface FoundReference {
   readonly node: Readonly<Record<string, unknown>>
 }
 
-/** Every Reference inside, contained and nested resources too, in document order. */
-export declare function walkReferences(resource: LooseResource): FoundReference[]
+const LITERAL = /^(?:(https?:\/\/[^?#]+|[A-Za-z][A-Za-z0-9+.-]*:\/\/[^?#]+)\/)?([A-Z][A-Za-z]{2,40})\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?(?:#.*)?$/
+
 /** Parts of a literal reference: relative, absolute, with a version; undefined for fragments, urns and queries. */
-export declare function parseReference(reference: string): { readonly type: string; readonly id: string; readonly base: string | undefined } | undefined
+export function parseReference(
+  reference: string,
+): { readonly type: string; readonly id: string; readonly base: string | undefined } | undefined {
+  const parts = LITERAL.exec(reference)
+  if (!parts?.[2] || !parts[3]) return undefined
+  return { type: parts[2], id: parts[3], base: parts[1] }
+}
+
+/**
+ * Every Reference inside, contained and nested resources too, in document order.
+ *
+ * A Reference is known by its members, not by the definitions: an object with a text `reference`, or one whose
+ * members are all among Reference's own and that has an `identifier` object or a `display` beside `type`.
+ */
+export function walkReferences(resource: LooseResource): FoundReference[] {
+  const found: FoundReference[] = []
+  walk(resource, resource.resourceType, found)
+  return found
+}
+
+function walk(node: object, path: string, found: FoundReference[]): void {
+  if (Array.isArray(node)) {
+    for (let i = 0; i < node.length; i++) {
+      const item: unknown = node[i]
+      if (typeof item === 'object' && item !== null) walk(item, `${path}[${i}]`, found)
+    }
+    return
+  }
+  const object = node as Record<string, unknown>
+  if (isReferenceObject(object)) {
+    const reference = object['reference']
+    let rest = false
+    for (const key in object) rest ||= key !== 'reference'
+    found.push({ path, reference: typeof reference === 'string' ? reference : undefined, rest, node: object })
+  }
+  for (const key in object) {
+    const value = object[key]
+    if (typeof value === 'object' && value !== null) walk(value, `${path}.${key}`, found)
+  }
+}
+
+const REFERENCE_MEMBERS: ReadonlySet<string> = new Set([
+  'id', 'extension', 'reference', '_reference', 'type', '_type', 'identifier', 'display', '_display',
+])
+
+function isReferenceObject(object: Record<string, unknown>): boolean {
+  if (typeof object['reference'] === 'string') return !('resourceType' in object) && hasOnlyReferenceMembers(object)
+  const logical = isObject(object['identifier']) || typeof object['display'] === 'string'
+  return logical && hasOnlyReferenceMembers(object)
+}
+
+function hasOnlyReferenceMembers(object: Record<string, unknown>): boolean {
+  for (const key in object) {
+    if (!REFERENCE_MEMBERS.has(key)) return false
+  }
+  return true
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

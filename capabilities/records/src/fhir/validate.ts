@@ -1,6 +1,185 @@
-import type { Issue } from './types.ts'
+import { OperationOutcomeError, type TypedValue, validateResource } from '@medplum/core'
+import type { OperationOutcomeIssue, Resource } from '@medplum/fhirtypes'
+import { definitions, loadStructure, RESOURCE_TYPES } from './definitions.ts'
+import { LIMITS } from './json.ts'
+import type { Issue, IssueCode, LooseResource } from './types.ts'
 
-/** One of the 148 resource types of R4 4.0.1. */
-export declare function isKnownType(type: string): boolean
+type Tokens = Record<string, (TypedValue & { path: string })[]>
+
+const ID = /^[A-Za-z0-9\-.]{1,64}$/
+const MAX_ISSUES = 100
+
+/** One of the 146 resource types of R4 4.0.1. */
+export function isKnownType(type: string): boolean {
+  return RESOURCE_TYPES.has(type)
+}
+
 /** Every issue of a parsed resource; empty when it may be stored. Never throws for bad input, never repeats a value. */
-export declare function validate(resource: unknown): Issue[]
+export function validate(resource: unknown): Issue[] {
+  if (typeof resource !== 'object' || resource === null || Array.isArray(resource)) {
+    return [issue('NOT_A_RESOURCE', '', 'This is not a JSON object.', 'Give a FHIR resource: an object with resourceType.')]
+  }
+  const shape = checkShape(resource)
+  if (shape) return [shape]
+  const root = resource as LooseResource
+  const type: unknown = root.resourceType
+  const issues: Issue[] = []
+  loadNestedTypes(root, typeof type === 'string' ? type : '', issues)
+  if (issues.length > 0) return issues
+  if (root.id !== undefined && !(typeof root.id === 'string' && ID.test(root.id))) {
+    return [issue('INVALID_ID', `${root.resourceType}.id`, 'The id is not a FHIR id.', 'Use 1 to 64 of A–Z, a–z, 0–9, - and .')]
+  }
+  const tokens: Tokens = {}
+  try {
+    validateResource(root as unknown as Resource, { collect: { tokens }, base64BinaryMaxBytes: LIMITS.resourceBytes })
+  } catch (error) {
+    if (!(error instanceof OperationOutcomeError)) throw error
+    for (const found of error.outcome.issue) {
+      if (found.severity === 'error' || found.severity === 'fatal') issues.push(fromMedplum(found))
+    }
+  }
+  checkRequiredCodes(tokens, issues)
+  return issues.slice(0, MAX_ISSUES)
+}
+
+function issue(code: IssueCode, path: string, message: string, mend: string): Issue {
+  return { code, path, message, mend }
+}
+
+/** Depth and rough size first: everything after this walks the tree recursively. */
+function checkShape(root: object): Issue | undefined {
+  let characters = 0
+  let tooDeep = false
+  const visit = (node: object, depth: number): void => {
+    if (depth > LIMITS.depth) {
+      tooDeep = true
+      return
+    }
+    for (const key in node) {
+      const value = (node as Record<string, unknown>)[key]
+      if (typeof value === 'string') characters += value.length
+      else if (typeof value === 'object' && value !== null) visit(value, depth + 1)
+      characters += 4
+    }
+  }
+  visit(root, 1)
+  if (tooDeep) {
+    return issue('TOO_DEEP', '', `The resource nests deeper than ${LIMITS.depth} levels.`, 'Flatten it.')
+  }
+  if (characters > LIMITS.resourceBytes) {
+    return issue('TOO_BIG', '', `The resource is larger than ${LIMITS.resourceBytes} bytes.`, 'Move large data to a Binary and link it.')
+  }
+  return undefined
+}
+
+/** Loads the definitions of a resource and of those inside it; reports types that R4 does not have. */
+function loadNestedTypes(node: object, path: string, issues: Issue[]): void {
+  const type = (node as Record<string, unknown>)['resourceType']
+  if (type !== undefined || path === '') {
+    if (typeof type !== 'string' || type === '') {
+      issues.push(issue('NOT_A_RESOURCE', path, 'resourceType is missing.', 'Name the type, for example "resourceType": "Patient".'))
+      return
+    }
+    if (!RESOURCE_TYPES.has(type) && isResourcePlace(path)) {
+      issues.push(issue('UNKNOWN_TYPE', `${path}.resourceType`, 'FHIR R4 (4.0.1) has no resource of this type.', 'Use a type of R4, spelled as there.'))
+      return
+    }
+    loadStructure(type)
+  }
+  for (const key in node) {
+    const value = (node as Record<string, unknown>)[key]
+    if (typeof value !== 'object' || value === null) continue
+    if (key === 'contained' || key === 'resource' || key === 'outcome' || key === 'response') {
+      nested(value, `${path}.${key}`, issues)
+    } else if (key === 'entry' || key === 'parameter' || key === 'part') {
+      for (const item of Array.isArray(value) ? value : []) {
+        if (typeof item === 'object' && item !== null) loadNestedTypes(item, `${path}.${key}`, issues)
+      }
+    }
+  }
+}
+
+function nested(value: object, path: string, issues: Issue[]): void {
+  for (const item of Array.isArray(value) ? value : [value]) {
+    if (typeof item === 'object' && item !== null) loadNestedTypes(item, path, issues)
+  }
+}
+
+function isResourcePlace(path: string): boolean {
+  return !path.includes('.') || /\.(contained|resource|outcome)$/.test(path)
+}
+
+// Medplum's texts that would carry a value of the resource are replaced; the rest name types and elements only.
+function fromMedplum(found: OperationOutcomeIssue): Issue {
+  const path = found.expression?.[0] ?? ''
+  const text = found.details?.text ?? ''
+  if (found.code === 'invariant') {
+    const key = /\b([a-z]{3}-\d+[a-z]?)\b/.exec(text)?.[1]
+    const rule = key ? definitions.constraints.find(([name]) => name === key) : undefined
+    return issue('INVARIANT', path, rule ? `Rule ${rule[0]}: ${rule[2]}` : text, 'Change the element so that the rule holds.')
+  }
+  if (text.startsWith('Invalid additional property')) {
+    return issue('STRUCTURE', parentOf(path), 'An element that R4 does not have is here.', 'Remove it, or put it into an extension.')
+  }
+  if (text.startsWith('Invalid JSON type')) return issue('STRUCTURE', path, text, 'Write the value in the JSON type that FHIR gives it.')
+  if (/^(Invalid|String|Expected number|base64Binary)/.test(text) && !/^Invalid (number of values|empty)/.test(text)) {
+    return issue('VALUE', path, text, 'Write the value in the form of its FHIR data type.')
+  }
+  if (text === 'Missing required property') return issue('STRUCTURE', path, 'A required element is missing.', 'Add it.')
+  return issue('STRUCTURE', path, text, 'Bring the element into the shape that R4 gives it.')
+}
+
+function parentOf(path: string): string {
+  const dot = path.lastIndexOf('.')
+  return dot === -1 ? path : path.slice(0, dot)
+}
+
+type CodeSet = { readonly any: ReadonlySet<string>; readonly bySystem: ReadonlyMap<string, ReadonlySet<string> | true> }
+const codeSets = new Map<string, CodeSet | undefined>()
+
+function codeSet(valueSet: string): CodeSet | undefined {
+  if (codeSets.has(valueSet)) return codeSets.get(valueSet)
+  const slim = definitions.valueSets[valueSet]
+  let set: CodeSet | undefined
+  if (slim) {
+    const bySystem = new Map<string, ReadonlySet<string> | true>()
+    const any = new Set<string>()
+    for (const [system, codes] of Object.entries(slim)) {
+      bySystem.set(system, codes === true ? true : new Set(codes))
+      if (codes !== true) for (const code of codes) any.add(code)
+    }
+    set = { any, bySystem }
+  }
+  codeSets.set(valueSet, set)
+  return set
+}
+
+/** Medplum leaves required bindings unchecked (it has no terminology); the closed sets of R4 are here. */
+function checkRequiredCodes(tokens: Tokens, issues: Issue[]): void {
+  for (const [valueSet, values] of Object.entries(tokens)) {
+    const set = codeSet(valueSet)
+    if (!set) continue
+    for (const { value, path } of values) {
+      if (!holds(set, value)) {
+        issues.push(issue('REQUIRED_CODE', path, `The code is not in the required value set ${valueSet.split('|')[0]}.`, 'Use a code of that value set.'))
+      }
+    }
+  }
+}
+
+function holds(set: CodeSet, value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) {
+    const primitive: unknown = value.valueOf()
+    if (typeof primitive === 'string') return holds(set, primitive)
+    const { coding, system, code } = value as { coding?: unknown; system?: unknown; code?: unknown }
+    // A CodeableConcept meets a required binding with one coding of the set; one of text alone has none to check.
+    if (Array.isArray(coding)) return coding.length === 0 || coding.some((c) => holds(set, c))
+    if (typeof code !== 'string') return true
+    const codes = set.bySystem.get(typeof system === 'string' ? system : '')
+    return codes === true || (codes?.has(code) ?? false)
+  }
+  if (typeof value !== 'string') return true
+  if (set.any.has(value)) return true
+  for (const codes of set.bySystem.values()) if (codes === true) return true
+  return false
+}
