@@ -4,13 +4,15 @@
  * One resource's way in: `readFile` → `validate` → `ownerOf` → `labelOf` → `searchTokens` → `storedText`.
  */
 export { clinicalDates, type DateRange, dateRange } from './dates.ts'
+export { type Directory, directoryOf } from './directory.ts'
 export {
   danglingReferences,
   type Dangling,
-  type Directory,
-  directoryOf,
+  type FileForm,
   type FileScan,
   type FoundResource,
+  type Identity,
+  isSourceName,
   readFile,
   type Rejection,
   scanFile,

@@ -21,6 +21,7 @@ export interface Issue {
 export type IssueCode =
   | 'NOT_JSON'
   | 'NOT_A_RESOURCE'
+  | 'NOT_A_RECORD'
   | 'TOO_BIG'
   | 'TOO_DEEP'
   | 'DUPLICATE_MEMBER'
