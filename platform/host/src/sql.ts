@@ -4,7 +4,8 @@ export type SqlValue = null | number | bigint | string | Uint8Array
 export type SqlRow = Readonly<Record<string, SqlValue>>
 
 export interface SqlStatement {
-  run(...params: SqlValue[]): { readonly changes: number }
+  /** `lastId` is the row id of the last insert. */
+  run(...params: SqlValue[]): { readonly changes: number; readonly lastId: number }
   get<Row extends SqlRow = SqlRow>(...params: SqlValue[]): Row | undefined
   all<Row extends SqlRow = SqlRow>(...params: SqlValue[]): Row[]
   iterate<Row extends SqlRow = SqlRow>(...params: SqlValue[]): IterableIterator<Row>

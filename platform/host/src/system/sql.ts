@@ -31,7 +31,10 @@ function sqlOver(database: DatabaseSync): Sql {
       if (cached !== undefined) return cached
       const statement = database.prepare(sql)
       const made: SqlStatement = {
-        run: (...params) => ({ changes: Number(statement.run(...params).changes) }),
+        run: (...params) => {
+          const result = statement.run(...params)
+          return { changes: Number(result.changes), lastId: Number(result.lastInsertRowid) }
+        },
         get: <Row extends SqlRow>(...params: SqlValue[]) => statement.get(...params) as Row | undefined,
         all: <Row extends SqlRow>(...params: SqlValue[]) => statement.all(...params) as Row[],
         iterate: <Row extends SqlRow>(...params: SqlValue[]) =>

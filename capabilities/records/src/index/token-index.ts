@@ -1,0 +1,78 @@
+import { type CborValue, hmac } from '@salus/core'
+import type { Sql } from '@salus/host'
+
+/**
+ * Search tokens: the first 48 bits of HMAC(IK_p, input). Within one owner equal tokens mean an equal value; across
+ * owners they say nothing. Every hit is opened and compared again, so a collision costs one decryption and no more.
+ * 48 bits, because SQLite keeps such an integer in six bytes and a JavaScript number holds it exactly.
+ */
+export function tokenOf(indexKey: Uint8Array, input: CborValue): number {
+  const mac = hmac(indexKey, 'search', input)
+  let token = 0
+  for (let at = 0; at < 6; at += 1) token = token * 256 + (mac[at] as number)
+  return token
+}
+
+/**
+ * Which versions carry which tokens. A projection: it can be lost and is made again from custody and vault, so a
+ * commit need not wait for the disk; `indexedTo` says how far it has come.
+ */
+export class TokenIndex {
+  readonly #sql: Sql
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+    sql.exec(
+      'CREATE TABLE IF NOT EXISTS records_token (token INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (token, seq)) WITHOUT ROWID',
+    )
+    sql.exec('CREATE TABLE IF NOT EXISTS records_indexed (one INTEGER PRIMARY KEY, seq INTEGER NOT NULL)')
+  }
+
+  /** Adds the tokens of versions by their `seq`, and notes that everything up to the last one is indexed. */
+  add(entries: readonly { readonly seq: number; readonly tokens: readonly number[] }[]): void {
+    if (entries.length === 0) return
+    this.#sql.transaction(() => {
+      const insert = this.#sql.prepare('INSERT OR IGNORE INTO records_token VALUES (?, ?)')
+      let last = 0
+      for (const { seq, tokens } of entries) {
+        for (const token of tokens) insert.run(token, seq)
+        last = Math.max(last, seq)
+      }
+      this.#noteIndexedTo(Math.max(last, this.indexedTo()))
+    })
+  }
+
+  indexedTo(): number {
+    return this.#sql.prepare('SELECT seq FROM records_indexed').get<{ seq: number }>()?.seq ?? 0
+  }
+
+  /** Versions that carry one of the tokens in each of the lists. At least one list. */
+  find(all: readonly (readonly number[])[]): number[] {
+    let hits: Set<number> | undefined
+    const lookup = this.#sql.prepare('SELECT seq FROM records_token WHERE token = ?')
+    for (const any of all) {
+      const found = new Set<number>()
+      for (const token of any)
+        for (const row of lookup.iterate(token)) {
+          const seq = row['seq'] as number
+          if (hits === undefined || hits.has(seq)) found.add(seq)
+        }
+      hits = found
+      if (hits.size === 0) return []
+    }
+    return [...(hits ?? [])].sort((a, b) => a - b)
+  }
+
+  /** Forgets versions. Scans the whole index, which is what a rare erasure may cost and a write may not. */
+  remove(seqs: ReadonlySet<number>): void {
+    this.#sql.transaction(() => {
+      const remove = this.#sql.prepare('DELETE FROM records_token WHERE token = ? AND seq = ?')
+      for (const row of this.#sql.prepare('SELECT token, seq FROM records_token').all())
+        if (seqs.has(row['seq'] as number)) remove.run(row['token'] as number, row['seq'] as number)
+    })
+  }
+
+  #noteIndexedTo(seq: number): void {
+    this.#sql.prepare('INSERT OR REPLACE INTO records_indexed VALUES (1, ?)').run(seq)
+  }
+}

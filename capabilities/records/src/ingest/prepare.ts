@@ -1,0 +1,149 @@
+import { sha256, utf8 } from '@salus/core'
+import {
+  type CodeCount,
+  clinicalDates,
+  danglingReferences,
+  directoryOf,
+  type FoundResource,
+  type LooseResource,
+  labelOf,
+  type Owner,
+  ownerOf,
+  type ResourceCompartment,
+  readFile,
+  scanFile,
+  searchTokens,
+  serialise,
+  storedText,
+  validate,
+  walkReferences,
+} from '../fhir/index.ts'
+
+/** A file to take in: its name for the report, and its text. */
+export interface PrepareInput {
+  readonly name: string
+  readonly text: string
+  /** Written to `meta.lastUpdated`, an instant. */
+  readonly lastUpdated: string
+}
+
+/** A resource that passed every check and waits for its owner's keys. */
+export interface Prepared {
+  readonly entry: number
+  readonly recordId: string
+  readonly type: string
+  /** UTF-8 of the stored JSON as version 1. */
+  readonly json: Uint8Array
+  /** SHA-256 of the resource as it came. */
+  readonly source: Uint8Array
+  readonly owner: Owner
+  readonly compartment: ResourceCompartment
+  readonly codes: readonly string[]
+  readonly fromMs?: number
+  readonly toMs?: number
+  readonly shown: readonly string[]
+  readonly tokens: readonly string[]
+}
+
+/** A resource that does not come in, and why, without repeating any of its values. */
+export interface Rejected {
+  readonly file: string
+  readonly entry: number
+  readonly type: string
+  readonly id: string
+  readonly code: string
+  readonly message: string
+}
+
+export interface PrepareOutput {
+  readonly prepared: readonly Prepared[]
+  readonly rejected: readonly Rejected[]
+  /** References that lead to nothing inside the file; the store knows whether they lead to something it holds. */
+  readonly dangling: readonly { readonly from: string; readonly to: string }[]
+  /** Codes that no value set holds: `[system, code, count]`. */
+  readonly unheldCodes: readonly (readonly [string, string, number])[]
+}
+
+const MAX_CODES = 32
+
+/**
+ * The pure half of an import: parse, resolve, validate, find owner and label, extract search values, and make the
+ * JSON that is stored for good. Runs in worker threads; costs most of an import's time.
+ */
+export function prepare({ name, text, lastUpdated }: PrepareInput): PrepareOutput {
+  const directory = directoryOf([scanFile({ name, text })])
+  const prepared: Prepared[] = []
+  const rejected: Rejected[] = []
+  const dangling: { from: string; to: string }[] = []
+  const unheld: CodeCount = new Map()
+  const owners = new Map<string, Owner>()
+  for (const found of readFile({ name, text }, directory)) {
+    if (found.kind === 'rejection') {
+      const { file, entry, type, id, code, message } = found
+      rejected.push({ file, entry, type, id, code, message })
+      continue
+    }
+    const issue = validate(found.resource)[0]
+    if (issue !== undefined) {
+      rejected.push({
+        file: name,
+        entry: found.entry,
+        type: found.type,
+        id: found.id,
+        code: issue.code,
+        message: `${issue.path}: ${issue.message}; ${issue.mend}`,
+      })
+      continue
+    }
+    prepared.push(prepareOne(found, lastUpdated, unheld, owners))
+    dangling.push(...danglingReferences(found.resource, (target) => directory.has(target)))
+  }
+  const unheldCodes = [...unheld].flatMap(([system, codes]) =>
+    [...codes].map(([code, count]) => [system, code, count] as const),
+  )
+  return { prepared, rejected, dangling, unheldCodes }
+}
+
+function prepareOne(
+  found: FoundResource,
+  lastUpdated: string,
+  unheld: CodeCount,
+  owners: Map<string, Owner>,
+): Prepared {
+  const { resource } = found
+  const recordId = `${found.type}/${found.id}`
+  const owner = ownerOf(resource, (target) => owners.get(target))
+  owners.set(recordId, owner)
+  const dates = clinicalDates(resource)
+  return {
+    entry: found.entry,
+    recordId,
+    type: found.type,
+    json: utf8(storedText(found.exact, { id: found.id, meta: { versionId: '1', lastUpdated } })),
+    source: sha256(utf8(serialise(found.exact))),
+    owner,
+    compartment: labelOf(resource, unheld).compartment,
+    codes: codesOf(resource),
+    ...(dates === undefined ? {} : { fromMs: dates.startMs, toMs: dates.endMs }),
+    shown: [
+      ...new Set(
+        walkReferences(resource).flatMap((r) => (r.rest && r.reference !== undefined ? [r.reference] : [])),
+      ),
+    ],
+    tokens: searchTokens(resource),
+  }
+}
+
+/** The codings of a resource's own codeable elements: what a grant's filter on codes is held against. */
+export function codesOf(resource: LooseResource): string[] {
+  const codes = new Set<string>()
+  for (const value of Object.values(resource))
+    for (const concept of Array.isArray(value) ? value : [value]) {
+      const codings = (concept as { coding?: unknown } | null)?.coding
+      if (!Array.isArray(codings)) continue
+      for (const coding of codings as { system?: unknown; code?: unknown }[])
+        if (typeof coding.code === 'string' && codes.size < MAX_CODES)
+          codes.add(`${typeof coding.system === 'string' ? coding.system : ''}|${coding.code}`)
+    }
+  return [...codes]
+}
