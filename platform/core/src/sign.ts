@@ -1,7 +1,12 @@
 import { native } from '#native'
 import { concat, utf8 } from './bytes.ts'
+import { ed25519Verify } from './ed25519-rule.ts'
 import { AppError } from './errors.ts'
 import { type AssertionAuth, verifyAssertion } from './webauthn.ts'
+
+export { checkSignatureAcceptance } from './acceptance.ts'
+export { ed25519Verify } from './ed25519-rule.ts'
+export type { AssertionAuth } from './webauthn.ts'
 
 /** What a signature is for; part of the signed message, so none can stand in for another. */
 export type SignatureType =
@@ -58,17 +63,6 @@ export function signingKey(seed: Uint8Array): SigningKey {
   if (seed.length !== 32) throw new AppError('KEY', 'seed: must be 32 bytes', { lengthBytes: seed.length })
   const { publicKey, sign } = native.ed25519Key(seed)
   return { publicKey, seed: seed.slice(), sign }
-}
-
-/**
- * Whether `signature` (64 bytes) over `message` holds for `publicKey` (32 bytes). Never throws.
- * On Node the answer of node:crypto decides consensus; its edge cases are pinned by
- * `checkSignatureAcceptance`. The browser's is stricter in a few that only a key's own maker can reach
- * (vectors/ed25519-acceptance.json lists them).
- */
-export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (publicKey.length !== 32 || signature.length !== 64) return false
-  return native.ed25519Verify(publicKey, message, signature)
 }
 
 /** Signs `bytes` for one purpose on one chain; 64 bytes. */

@@ -17,6 +17,7 @@ export interface Native {
   /** `bytes` is ciphertext ‖ tag(16); undefined when the tag does not match. */
   gcmOpen(options: GcmOptions): Uint8Array | undefined
   ed25519Key(seed: Uint8Array): NativeSigner
+  /** RFC 8032 §5.1.7 without the cofactor; points of small order are the caller's to refuse. */
   ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
   /** ECDSA P-256 with SHA-256; `publicKey` compressed (33), `signature` r ‖ s (64). High s is accepted. */
   p256Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
