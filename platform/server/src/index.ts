@@ -1,6 +1,7 @@
 export { type Actor, type Holder, hasRole, type Role, type Staff } from './actor.ts'
 export { type AccessLine, HttpServer, type HttpServerOptions } from './http-server.ts'
 export { openApi } from './open-api.ts'
+export { type OrgMessage, OrgMessages, signOrgMessage } from './org-message.ts'
 export { type Problem, problemOf, statusOf } from './problem.ts'
 export { type Answer, type Audience, bytes, type Call, json, type Route, route } from './route.ts'
 export { Sessions, unauthenticated } from './sessions.ts'
