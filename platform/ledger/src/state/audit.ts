@@ -84,11 +84,11 @@ export function auditState(store: StateStore, expectedRoot?: Uint8Array): StateA
     path: Uint8Array,
   ) => {
     if (isPresent(stored, slot) && !isLeaf(stored, slot)) {
-      const hash = hashAt(stored, 16 + slot).slice()
+      const hash = hashAt(stored, 16 + slot)
       if (to - from < 2) found('page', pathName(path, depth + 1), `has ${to - from} rows below it`)
       return page(stored.version[slot] as number, from, to, path, depth + 1, hash)
     }
-    const inTree = isPresent(stored, slot) ? (stored.leaf[slot] as Uint8Array) : undefined
+    const inTree = isPresent(stored, slot) ? (stored.slots[slot] as Uint8Array) : undefined
     let matched = false
     for (let at = from; at < to; at++) {
       const leaf = leaves[at] as Leaf

@@ -1,9 +1,9 @@
-import { assert, SPARSE_EMPTY, sparseLeafHash, sparseNodeHash } from '@salus/core'
+import { assert, SPARSE_EMPTY, sha256, sparseNodeHash, utf8 } from '@salus/core'
 
 /**
  * A page is four levels of the binary tree stored as one node: 16 slots, each empty, a leaf, or a further page.
- * `hashes` is a binary heap: entry 1 is the page's own hash, 16 + slot a slot's hash. `valid` has a bit per entry
- * that is up to date, so that a changed page hashes only the paths that changed.
+ * Its hashes are numbered as a binary heap: 1 is the page's own, 16 + slot a slot's. Full pages remember theirs in
+ * `memo` (`valid` has a bit per entry that is up to date), so that a change hashes only the paths that changed.
  */
 export interface Page {
   /** Bit per slot that is not empty. */
@@ -11,9 +11,9 @@ export interface Page {
   /** Bit per slot that holds a leaf. */
   leaves: number
   valid: number
-  readonly hashes: Uint8Array
-  /** keyHash ‖ valueHash of the slots that hold leaves. */
-  readonly leaf: (Uint8Array | undefined)[]
+  memo: Uint8Array | undefined
+  /** keyHash ‖ valueHash of a leaf (64 bytes), or the hash of a page (32 bytes). */
+  readonly slots: (Uint8Array | undefined)[]
   /** Version of the slots that hold pages. */
   readonly version: number[]
 }
@@ -21,14 +21,16 @@ export interface Page {
 export const PAGE_FORMAT = 1
 const hashBytes = 32
 const entries = 32
+/** From this many slots in use a page remembers its hashes; below it, hashing again costs less than the memory. */
+const memoSlots = 6
 
 export function emptyPage(): Page {
   return {
     present: 0,
     leaves: 0,
     valid: 0,
-    hashes: new Uint8Array(entries * hashBytes),
-    leaf: new Array<Uint8Array | undefined>(16).fill(undefined),
+    memo: undefined,
+    slots: new Array<Uint8Array | undefined>(16).fill(undefined),
     version: new Array<number>(16).fill(0),
   }
 }
@@ -39,8 +41,8 @@ export function copyPage(page: Page): Page {
     present,
     leaves,
     valid,
-    hashes: page.hashes.slice(),
-    leaf: page.leaf.slice(),
+    memo: page.memo?.slice(),
+    slots: page.slots.slice(),
     version: page.version.slice(),
   }
 }
@@ -61,7 +63,7 @@ export function slotCount(page: Page): number {
 export function setEmpty(page: Page, slot: number): void {
   page.present &= ~(1 << slot)
   page.leaves &= ~(1 << slot)
-  page.leaf[slot] = undefined
+  page.slots[slot] = undefined
   page.version[slot] = 0
   invalidate(page, slot)
 }
@@ -70,7 +72,7 @@ export function setEmpty(page: Page, slot: number): void {
 export function setLeaf(page: Page, slot: number, leaf: Uint8Array): void {
   page.present |= 1 << slot
   page.leaves |= 1 << slot
-  page.leaf[slot] = leaf
+  page.slots[slot] = leaf
   page.version[slot] = 0
   invalidate(page, slot)
 }
@@ -78,17 +80,17 @@ export function setLeaf(page: Page, slot: number, leaf: Uint8Array): void {
 export function setChild(page: Page, slot: number, child: { hash: Uint8Array; version: number }): void {
   page.present |= 1 << slot
   page.leaves &= ~(1 << slot)
-  page.leaf[slot] = undefined
+  page.slots[slot] = child.hash
   page.version[slot] = child.version
   invalidate(page, slot)
-  page.hashes.set(child.hash, (16 + slot) * hashBytes)
-  page.valid |= 1 << (16 + slot)
 }
 
-/** Hash of heap entry `at` (1 = the page). A view into the page: copy it to keep it. */
+/** Hash of heap entry `at` (1 = the page); the caller's own copy. */
 export function hashAt(page: Page, at: number): Uint8Array {
-  if ((page.valid & (1 << at)) === 0) fill(page, at)
-  return page.hashes.subarray(at * hashBytes, (at + 1) * hashBytes)
+  if (page.memo === undefined && slotCount(page) < memoSlots) return computeHash(page, at)
+  page.memo ??= new Uint8Array(entries * hashBytes)
+  fillMemo(page, page.memo, at)
+  return page.memo.slice(at * hashBytes, (at + 1) * hashBytes)
 }
 
 /** What lies under heap entry `at`: nothing, one leaf (its slot), or a subtree. */
@@ -101,23 +103,24 @@ export function under(page: Page, at: number): 'empty' | 'subtree' | number {
   return 'subtree'
 }
 
-/** format(1) ‖ present(2) ‖ leaves(2) ‖ per used slot: leaf keyHash ‖ valueHash, or page hash ‖ version(8). */
-export function encodePage(page: Page): Uint8Array {
+/** Bytes that `encodePage` writes. */
+export function pageSize(page: Page): number {
   const leafCount = popCount(page.leaves)
-  const out = new Uint8Array(5 + leafCount * 64 + (popCount(page.present) - leafCount) * 40)
-  const view = new DataView(out.buffer)
-  out[0] = PAGE_FORMAT
-  view.setUint16(1, page.present)
-  view.setUint16(3, page.leaves)
+  return 5 + leafCount * 64 + (popCount(page.present) - leafCount) * 40
+}
+
+/** format(1) ‖ present(2) ‖ leaves(2) ‖ per used slot: leaf keyHash ‖ valueHash, or page hash ‖ version(8). */
+export function encodePage(page: Page, out: Uint8Array = new Uint8Array(pageSize(page))): Uint8Array {
+  out.set([PAGE_FORMAT, page.present >> 8, page.present & 255, page.leaves >> 8, page.leaves & 255])
   let offset = 5
   for (let slot = 0; slot < 16; slot++) {
     if (!isPresent(page, slot)) continue
     if (isLeaf(page, slot)) {
-      out.set(page.leaf[slot] as Uint8Array, offset)
+      out.set(page.slots[slot] as Uint8Array, offset)
       offset += 64
     } else {
-      out.set(hashAt(page, 16 + slot), offset)
-      writeVersion(view, offset + 32, page.version[slot] as number)
+      out.set(page.slots[slot] as Uint8Array, offset)
+      writeVersion(out, offset + 32, page.version[slot] as number)
       offset += 40
     }
   }
@@ -127,10 +130,9 @@ export function encodePage(page: Page): Uint8Array {
 /** @returns undefined when the bytes are not a page */
 export function decodePage(bytes: Uint8Array): Page | undefined {
   if (bytes.length < 5 || bytes[0] !== PAGE_FORMAT) return undefined
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const page = emptyPage()
-  page.present = view.getUint16(1)
-  page.leaves = view.getUint16(3)
+  page.present = ((bytes[1] as number) << 8) | (bytes[2] as number)
+  page.leaves = ((bytes[3] as number) << 8) | (bytes[4] as number)
   const leafCount = popCount(page.leaves)
   const childCount = popCount(page.present) - leafCount
   if ((page.leaves & ~page.present) !== 0 || bytes.length !== 5 + leafCount * 64 + childCount * 40)
@@ -139,44 +141,81 @@ export function decodePage(bytes: Uint8Array): Page | undefined {
   for (let slot = 0; slot < 16; slot++) {
     if (!isPresent(page, slot)) continue
     if (isLeaf(page, slot)) {
-      page.leaf[slot] = bytes.slice(offset, offset + 64)
+      page.slots[slot] = bytes.slice(offset, offset + 64)
       offset += 64
     } else {
-      page.hashes.set(bytes.subarray(offset, offset + 32), (16 + slot) * hashBytes)
-      page.valid |= 1 << (16 + slot)
-      page.version[slot] = readVersion(view, offset + 32)
+      page.slots[slot] = bytes.slice(offset, offset + 32)
+      page.version[slot] = readVersion(bytes, offset + 32)
       offset += 40
     }
   }
   return page
 }
 
-export function writeVersion(view: DataView, offset: number, version: number): void {
+/** Eight bytes, big endian. Without a DataView: it would move every small key out of the young heap. */
+export function writeVersion(bytes: Uint8Array, offset: number, version: number): void {
   assert(Number.isSafeInteger(version) && version >= 0, 'a tree version is a height')
-  view.setUint32(offset, Math.floor(version / 0x1_0000_0000))
-  view.setUint32(offset + 4, version % 0x1_0000_0000)
+  let rest = version
+  for (let at = offset + 7; at >= offset; at--) {
+    bytes[at] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
 }
 
-export function readVersion(view: DataView, offset: number): number {
-  return view.getUint32(offset) * 0x1_0000_0000 + view.getUint32(offset + 4)
+function readVersion(bytes: Uint8Array, offset: number): number {
+  let version = 0
+  for (let at = offset; at < offset + 8; at++) version = version * 256 + (bytes[at] as number)
+  return version
 }
 
-function fill(page: Page, at: number): void {
+function fillMemo(page: Page, memo: Uint8Array, at: number): void {
+  if ((page.valid & (1 << at)) !== 0) return
+  const offset = at * hashBytes
   const found = under(page, at)
-  const target = at * hashBytes
-  if (found === 'empty') page.hashes.set(SPARSE_EMPTY, target)
+  if (found === 'empty') memo.set(SPARSE_EMPTY, offset)
+  else if (at >= 16) memo.set(slotHash(page, at - 16), offset)
   else if (found === 'subtree') {
-    assert(at < 16, 'a page slot always comes with its hash')
-    page.hashes.set(sparseNodeHash(hashAt(page, 2 * at), hashAt(page, 2 * at + 1)), target)
-  } else if (at >= 16) {
-    const leaf = page.leaf[found] as Uint8Array
-    page.hashes.set(sparseLeafHash(leaf.subarray(0, 32), leaf.subarray(32)), target)
-  } else page.hashes.set(hashAt(page, 16 + found), target)
+    fillMemo(page, memo, 2 * at)
+    fillMemo(page, memo, 2 * at + 1)
+    // Both halves lie side by side in the heap: one copy takes them.
+    nodeInput.set(memo.subarray(2 * offset, 2 * offset + 64), nodePrefix.length)
+    memo.set(sha256(nodeInput), offset)
+  } else {
+    fillMemo(page, memo, 16 + found)
+    memo.copyWithin(offset, (16 + found) * hashBytes, (17 + found) * hashBytes)
+  }
   page.valid |= 1 << at
+}
+
+function computeHash(page: Page, at: number): Uint8Array {
+  const found = under(page, at)
+  if (found === 'empty') return SPARSE_EMPTY
+  if (at >= 16) return slotHash(page, at - 16)
+  if (found !== 'subtree') return slotHash(page, found)
+  return sparseNodeHash(computeHash(page, 2 * at), computeHash(page, 2 * at + 1))
+}
+
+function slotHash(page: Page, slot: number): Uint8Array {
+  const content = page.slots[slot] as Uint8Array
+  if (!isLeaf(page, slot)) return content
+  leafInput.set(content, leafPrefix.length)
+  return sha256(leafInput)
 }
 
 function invalidate(page: Page, slot: number): void {
   for (let at = 16 + slot; at >= 1; at >>= 1) page.valid &= ~(1 << at)
+}
+
+// Hashed from scratch space: taking views of slots and halves would cost more than the hashes.
+const leafPrefix = utf8('JMT::LeafNode')
+const leafInput = prefixed(leafPrefix)
+const nodePrefix = utf8('JMT::IntrnalNode')
+const nodeInput = prefixed(nodePrefix)
+
+function prefixed(prefix: Uint8Array): Uint8Array {
+  const input = new Uint8Array(prefix.length + 64)
+  input.set(prefix)
+  return input
 }
 
 function popCount(bits: number): number {

@@ -8,6 +8,7 @@ import {
   isLeaf,
   isPresent,
   type Page,
+  pageSize,
   setChild,
   setEmpty,
   setLeaf,
@@ -113,10 +114,12 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
     const staleNodes: Uint8Array[] = []
     const pages = new Map<string, Page>()
 
+    const room = slab()
+
     const finish = (page: Page, path: Uint8Array, depth: number) => {
       const key = nodeKey(height, path, depth)
       hashAt(page, 1)
-      nodes.push([key, encodePage(page)])
+      nodes.push([key, encodePage(page, room(pageSize(page)))])
       pages.set(nameOf(key), page)
     }
 
@@ -166,7 +169,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
       depth: number,
     ): Slot | undefined => {
       if (isPresent(page, slot) && !isLeaf(page, slot)) return applyChild(page, slot, from, to, depth)
-      const old = isPresent(page, slot) ? (page.leaf[slot] as Uint8Array) : undefined
+      const old = isPresent(page, slot) ? (page.slots[slot] as Uint8Array) : undefined
       const leaves = mergeLeaves(steps, from, to, old)
       if (leaves === undefined) return undefined
       if (leaves.length === 0) return { kind: 'empty' }
@@ -192,7 +195,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
       staleNodes.push(nodeKey(version, path, depth + 1))
       if (after.present === 0) return { kind: 'empty' }
       if (after.leaves === after.present && slotCount(after) === 1)
-        return { kind: 'leaf', leaf: after.leaf[31 - Math.clz32(after.present)] as Uint8Array }
+        return { kind: 'leaf', leaf: after.slots[31 - Math.clz32(after.present)] as Uint8Array }
       finish(after, path, depth + 1)
       return { kind: 'page', page: after, version: height }
     }
@@ -203,7 +206,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
     if (head !== undefined) staleNodes.push(nodeKey(head, noPath, 0))
     finish(after, noPath, 0)
     nodes.sort((a, b) => compareBytes(a[0], b[0]))
-    return { height, root: hashAt(after, 1).slice(), nodes, staleNodes, pages }
+    return { height, root: hashAt(after, 1), nodes, staleNodes, pages }
   }
 
   function prove(key: Uint8Array, height?: number): SparseProof {
@@ -217,8 +220,8 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
         const found = under(page, at)
         if (found === 'empty') return { siblings: siblings.reverse() }
         if (found !== 'subtree')
-          return { siblings: siblings.reverse(), leaf: leafOf(page.leaf[found] as Uint8Array) }
-        if (level < 4) siblings.push(hashAt(page, ((16 + slot) >> (3 - level)) ^ 1).slice())
+          return { siblings: siblings.reverse(), leaf: leafOf(page.slots[found] as Uint8Array) }
+        if (level < 4) siblings.push(hashAt(page, ((16 + slot) >> (3 - level)) ^ 1))
       }
       const next = load(page.version[slot] as number, keyHash, depth + 1)
       if (!next) throw damaged(store, keyHash, depth + 1, 'is missing')
@@ -240,7 +243,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
   }
 
   return {
-    root: (height) => hashAt(rootPage(height), 1).slice(),
+    root: (height) => hashAt(rootPage(height), 1),
     update,
     adopt(done) {
       for (const [name, page] of done.pages) cache.put(name, page)
@@ -253,7 +256,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
 /** version(8, big endian) ‖ one byte per nibble of the path. */
 export function nodeKey(version: number, keyHash: Uint8Array, depth: number): Uint8Array {
   const key = new Uint8Array(8 + depth)
-  writeVersion(new DataView(key.buffer), 0, version)
+  writeVersion(key, 0, version)
   for (let at = 0; at < depth; at++) key[8 + at] = nibble(keyHash, at)
   return key
 }
@@ -336,6 +339,20 @@ function damaged(store: StateStore, path: Uint8Array, depth: number, what: strin
     `${store.place}: tree page ${nibbles === '' ? 'root' : nibbles} ${what}; restore a backup, or delete the folder and replay the blocks`,
     { place: store.place, page: nibbles },
   )
+}
+
+/** Room cut from bigger pieces: thousands of small allocations outside the heap cost more than the hashing. */
+function slab(): (sizeBytes: number) => Uint8Array {
+  let piece = noPath
+  let used = 0
+  return (sizeBytes) => {
+    if (used + sizeBytes > piece.length) {
+      piece = new Uint8Array(65_536)
+      used = 0
+    }
+    used += sizeBytes
+    return piece.subarray(used - sizeBytes, used)
+  }
 }
 
 /** Two generations: when the young one is full it becomes the old one, and the old one is dropped. */
