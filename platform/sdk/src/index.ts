@@ -1,0 +1,25 @@
+export {
+  type Connection,
+  connect,
+  type RequestOptions,
+  send,
+  sendFor,
+  sendForCbor,
+  sendForJson,
+  withToken,
+} from './connection.ts'
+export {
+  acceptanceForm,
+  execute,
+  genesisOf,
+  head,
+  headForm,
+  itemForm,
+  itemJson,
+  submit,
+  type TxAcceptance,
+  type TxStatus,
+  txStatus,
+  txStatusForm,
+  waitFinal,
+} from './transactions.ts'
