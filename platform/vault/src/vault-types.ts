@@ -41,8 +41,8 @@ export interface VaultStats {
  */
 export interface ObjectStore {
   /**
-   * Stores objects; resolves when all of them are durable. All or nothing: on an error none of them is kept
-   * (objects that were there before stay). Putting an object twice is not an error.
+   * Stores objects; resolves when all of them are durable. On an error none of them counts as stored, and none is
+   * there half (of more than 32 MiB in one call some may be there whole). Putting an object twice is not an error.
    * Errors: OBJECT_ADDRESS (address is not the hash), OBJECT_SIZE, DISK_FULL, VAULT_CLOSED.
    */
   putMany(objects: readonly VaultObject[]): Promise<void>
