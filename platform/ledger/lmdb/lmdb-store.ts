@@ -42,6 +42,7 @@ export function openLmdbStore(options: LmdbStoreOptions): StateStore {
   const stale = table('stale')
   const meta = table('meta')
   const blocks = table('blocks')
+  const outcomes = table('outcomes')
   try {
     checkAbout(root, about, options.chainId, place)
   } catch (error) {
@@ -83,6 +84,7 @@ export function openLmdbStore(options: LmdbStoreOptions): StateStore {
     }
     put(stale, numberKey(change.height), encodeStaleRecord({ nodes: change.staleNodes, replaced }))
     put(blocks, numberKey(change.height), change.block)
+    put(outcomes, numberKey(change.height), change.outcome)
     put(about, heightKey, numberKey(change.height))
     prune(change.height - HISTORY_HEIGHTS)
   }
@@ -103,6 +105,7 @@ export function openLmdbStore(options: LmdbStoreOptions): StateStore {
     getMeta: (name) => get(meta, nameKey(name)),
     node: (key) => get(nodes, key),
     block: (at) => get(blocks, numberKey(at)),
+    outcome: (at) => get(outcomes, numberKey(at)),
     replaced(at) {
       const record = get(stale, numberKey(at))
       return record ? decodeStaleRecord(record).replaced : []

@@ -17,6 +17,7 @@ export function memoryStore(): StateStore {
   const stale = new Map<number, { nodes: string[]; replaced: Entry[] }>()
   const meta = new Map<string, Uint8Array>()
   const blocks: Uint8Array[] = []
+  const outcomes: Uint8Array[] = []
 
   function keysInOrder(): Uint8Array[] {
     order ??= [...rows.values()].map(([key]) => key).sort(compareBytes)
@@ -55,6 +56,7 @@ export function memoryStore(): StateStore {
     }
     stale.set(change.height, { nodes: change.staleNodes.map(nameOf), replaced })
     blocks.push(change.block.slice())
+    outcomes.push(change.outcome.slice())
     const expired = change.height - HISTORY_HEIGHTS
     for (const name of stale.get(expired)?.nodes ?? []) nodes.delete(name)
     stale.delete(expired)
@@ -68,6 +70,7 @@ export function memoryStore(): StateStore {
     getMeta: (name) => meta.get(name)?.slice(),
     node: (key) => nodes.get(nameOf(key))?.slice(),
     block: (height) => blocks[height]?.slice(),
+    outcome: (height) => outcomes[height]?.slice(),
     replaced: (height) =>
       (stale.get(height)?.replaced ?? []).map(([key, value]) => [key.slice(), value.slice()]),
     commit,

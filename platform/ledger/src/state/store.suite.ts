@@ -37,6 +37,7 @@ export function stateStoreSuite(make: () => StateStore, reopen: (store: StateSto
       expect(store.getMeta('head')).toBeUndefined()
       expect(store.getMeta('later')).toEqual(utf8('x'))
       expect(store.block(1)).toEqual(utf8('block 1'))
+      expect(store.outcome(1)).toEqual(utf8('outcome 1'))
       expect(store.replaced(1)).toEqual([[utf8('a'), utf8('1')]])
     }
     check()
@@ -120,7 +121,15 @@ export function stateStoreSuite(make: () => StateStore, reopen: (store: StateSto
       ] as const
       const update = tree.update(height, puts)
       const { nodes, staleNodes } = update
-      store.commit({ height, puts, nodes, staleNodes, meta: [], block: new Uint8Array(1) })
+      store.commit({
+        height,
+        puts,
+        nodes,
+        staleNodes,
+        meta: [],
+        block: new Uint8Array(1),
+        outcome: new Uint8Array(0),
+      })
       tree.adopt(update)
       roots.push(update.root)
     }
@@ -149,5 +158,14 @@ export function change(
   const puts = Object.entries(rows).map(
     ([key, value]) => [utf8(key), value === undefined ? undefined : utf8(value)] as const,
   )
-  return { height, puts, nodes: [], staleNodes: [], meta: [], block: utf8(`block ${height}`), ...more }
+  return {
+    height,
+    puts,
+    nodes: [],
+    staleNodes: [],
+    meta: [],
+    block: utf8(`block ${height}`),
+    outcome: utf8(`outcome ${height}`),
+    ...more,
+  }
 }

@@ -23,6 +23,8 @@ export interface StateChange {
   readonly meta: readonly (readonly [name: string, value: Uint8Array | undefined])[]
   /** The encoded block. */
   readonly block: Uint8Array
+  /** What the block led to (block leaf, results, events), kept so that receipts can be made later. */
+  readonly outcome: Uint8Array
 }
 
 export interface ScanOptions {
@@ -46,6 +48,7 @@ export interface StateStore {
   getMeta(name: string): Uint8Array | undefined
   node(nodeKey: Uint8Array): Uint8Array | undefined
   block(height: number): Uint8Array | undefined
+  outcome(height: number): Uint8Array | undefined
   /** Rows that the block at `height` overwrote or removed, as they were before; empty once pruned. */
   replaced(height: number): readonly Entry[]
   /**

@@ -88,7 +88,15 @@ test('pages are replaced, never left behind: what is not stale is exactly the he
     for (const key of update.staleNodes) expect(live.delete(toHex(key))).toBe(true)
     for (const [key] of update.nodes) live.add(toHex(key))
     const { nodes, staleNodes } = update
-    store.commit({ height, puts: block, nodes, staleNodes, meta: [], block: new Uint8Array(0) })
+    store.commit({
+      height,
+      puts: block,
+      nodes,
+      staleNodes,
+      meta: [],
+      block: new Uint8Array(0),
+      outcome: new Uint8Array(0),
+    })
     tree.adopt(update)
   }
   expect(live.size).toBe(auditState(store).pages)
@@ -158,7 +166,15 @@ function commit(
   )
   const update = tree.update(height, puts)
   const { nodes, staleNodes, root } = update
-  store.commit({ height, puts, nodes, staleNodes, meta: [], block: new Uint8Array(0) })
+  store.commit({
+    height,
+    puts,
+    nodes,
+    staleNodes,
+    meta: [],
+    block: new Uint8Array(0),
+    outcome: new Uint8Array(0),
+  })
   tree.adopt(update)
   return root
 }
