@@ -1,0 +1,5 @@
+export type { Sufficient } from './cosigned.ts'
+export { LEAF_MAX_BYTES } from './log-layout.ts'
+export { TileLog, type TileLogOptions } from './tile-log.ts'
+export { formatTilePath, parseTilePath, TILE_WIDTH, type TileAddress } from './tile-path.ts'
+export { type LogProblem, type LogVerdict, verifyLog } from './verify-log.ts'
