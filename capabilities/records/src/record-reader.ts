@@ -1,6 +1,5 @@
 import { AppError, decodeVersion, equal, openObject, readHeader, sha256, toHex, unwrapKey } from '@salus/core'
 import type { ObjectStore } from '@salus/vault'
-import type { CustodyStore } from './custody/custody-store.ts'
 import type { VersionRow } from './custody/rows.ts'
 import type { OwnerKeys } from './owner-keys.ts'
 import { openLabels, type SealedLabels } from './sealed-labels.ts'
@@ -16,17 +15,11 @@ const MAX_CACHED_LABELS = 50_000
 
 /** Opens what this organisation holds in custody. Decides nothing: whoever calls has asked `decide` and logged. */
 export class RecordReader {
-  readonly #custody: CustodyStore
   readonly #vault: Pick<ObjectStore, 'get'>
   readonly #keys: OwnerKeys
   readonly #labels = new Map<number, SealedLabels>()
 
-  constructor({
-    custody,
-    vault,
-    keys,
-  }: { custody: CustodyStore; vault: Pick<ObjectStore, 'get'>; keys: OwnerKeys }) {
-    this.#custody = custody
+  constructor({ vault, keys }: { vault: Pick<ObjectStore, 'get'>; keys: OwnerKeys }) {
     this.#vault = vault
     this.#keys = keys
   }
@@ -74,9 +67,10 @@ export class RecordReader {
     return { dek, object }
   }
 
-  async open(row: VersionRow): Promise<OpenedVersion> {
+  /** Opens a version; `key`, where the caller has just taken it with `dataKey`, saves doing so again. */
+  async open(row: VersionRow, key?: { dek: Uint8Array; object: Uint8Array }): Promise<OpenedVersion> {
     const labels = this.labels(row)
-    const { dek, object } = await this.dataKey(row)
+    const { dek, object } = key ?? (await this.dataKey(row))
     const { recordId, version, json } = decodeVersion(openObject(object, dek))
     if (recordId !== labels.recordId || version !== row.version || !equal(sha256(json), labels.digest))
       throw new AppError(
@@ -84,9 +78,5 @@ export class RecordReader {
         `vault: object ${toHex(row.address)} holds another version than custody names`,
       )
     return { row, labels, json }
-  }
-
-  currentByOwner(owner: Uint8Array): VersionRow[] {
-    return this.#custody.versions(owner).filter((row) => row.current)
   }
 }

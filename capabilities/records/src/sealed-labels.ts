@@ -11,7 +11,7 @@ export interface SealedLabels {
   readonly version: number
   readonly type: string
   readonly compartment: ResourceCompartment
-  /** `system|code` of the codings that say what the resource is about; at most 32. */
+  /** Packed codings of the resource; see packed-codes.ts. */
   readonly codes: readonly string[]
   /** When what it tells of happened, ms UTC, both ends included. */
   readonly fromMs?: number

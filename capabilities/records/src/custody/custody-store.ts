@@ -166,11 +166,17 @@ export class CustodyStore {
       yield versionFrom(row)
   }
 
-  currentOids(owner: Uint8Array): Uint8Array[] {
+  /** Current versions of an owner in order of arrival, from after `seq`. */
+  currentVersions(owner: Uint8Array, { after, limit }: { after: number; limit: number }): VersionRow[] {
     return this.sql
-      .prepare('SELECT oid FROM records_version WHERE owner = ? AND current = 1 ORDER BY seq')
-      .all<{ oid: Uint8Array }>(owner)
-      .map((row) => row.oid)
+      .prepare('SELECT * FROM records_version WHERE owner = ? AND current = 1 AND seq > ? ORDER BY seq LIMIT ?')
+      .all(owner, after, limit)
+      .map(versionFrom)
+  }
+
+  versionBySeq(seq: number): VersionRow | undefined {
+    const row = this.sql.prepare('SELECT * FROM records_version WHERE seq = ?').get(seq)
+    return row === undefined ? undefined : versionFrom(row)
   }
 
   countVersions(owner?: Uint8Array): number {

@@ -18,6 +18,7 @@ import {
   validate,
   walkReferences,
 } from '../fhir/index.ts'
+import { packCode } from '../packed-codes.ts'
 
 /** A file to take in: its name for the report, and its text. */
 export interface PrepareInput {
@@ -64,7 +65,7 @@ export interface PrepareOutput {
   readonly unheldCodes: readonly (readonly [string, string, number])[]
 }
 
-const MAX_CODES = 32
+const MAX_CODES = 48
 
 /**
  * The pure half of an import: parse, resolve, validate, find owner and label, extract search values, and make the
@@ -134,16 +135,23 @@ function prepareOne(
   }
 }
 
-/** The codings of a resource's own codeable elements: what a grant's filter on codes is held against. */
+/**
+ * Every distinct coding inside a resource, contained and copied ones too, packed: what a grant's filter on codes is
+ * held against. Beyond the limit the rest is left out, so a filter can show less but never more.
+ */
 export function codesOf(resource: LooseResource): string[] {
   const codes = new Set<string>()
-  for (const value of Object.values(resource))
-    for (const concept of Array.isArray(value) ? value : [value]) {
-      const codings = (concept as { coding?: unknown } | null)?.coding
-      if (!Array.isArray(codings)) continue
-      for (const coding of codings as { system?: unknown; code?: unknown }[])
-        if (typeof coding.code === 'string' && codes.size < MAX_CODES)
-          codes.add(`${typeof coding.system === 'string' ? coding.system : ''}|${coding.code}`)
-    }
+  collectCodes(resource, codes)
   return [...codes]
+}
+
+function collectCodes(value: unknown, codes: Set<string>): void {
+  if (typeof value !== 'object' || value === null || codes.size >= MAX_CODES) return
+  if (Array.isArray(value)) {
+    for (const item of value) collectCodes(item, codes)
+    return
+  }
+  const { system, code } = value as { system?: unknown; code?: unknown }
+  if (typeof code === 'string' && typeof system === 'string') codes.add(packCode({ system, code }))
+  for (const item of Object.values(value)) collectCodes(item, codes)
 }
