@@ -87,13 +87,14 @@ export interface ConsistencyClaim {
 
 /**
  * Whether the tree of `size1` is a prefix of the tree of `size2`. RFC 9162 §2.1.4.2. Equal sizes: equal roots and
- * no proof. From size 0 nothing can be proven, so `size1` 0 is false unless `size2` is 0 too. Never throws.
+ * no proof. Every tree continues the empty one, so about `size1` 0 a proof says nothing and the answer is false: a
+ * caller that may start from 0 decides that case itself. Never throws.
  */
 export function verifyConsistency(claim: ConsistencyClaim): boolean {
   const { size1, size2, root1, root2, proof } = claim
-  if (!isCount(size1) || !isCount(size2) || size1 > size2) return false
+  if (!isCount(size1) || !isCount(size2) || size1 === 0 || size1 > size2) return false
   if (size1 === size2) return proof.length === 0 && equal(root1, root2)
-  if (size1 === 0 || proof.length === 0 || root1.length !== 32 || !areHashes(proof)) return false
+  if (proof.length === 0 || root1.length !== 32 || !areHashes(proof)) return false
   let node = size1 - 1
   let last = size2 - 1
   while (node % 2 === 1) {
