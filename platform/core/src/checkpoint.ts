@@ -49,7 +49,7 @@ export function parseCheckpoint(text: string): Checkpoint {
   if (size === undefined)
     throw new AppError('CHECKPOINT', 'checkpoint: size must be decimal without leading zeros')
   const root = rootText.length === 44 ? readRoot(rootText) : undefined
-  if (root === undefined) throw new AppError('CHECKPOINT', 'checkpoint: root must be 32 bytes in base64')
+  if (root?.length !== 32) throw new AppError('CHECKPOINT', 'checkpoint: root must be 32 bytes in base64')
   return extensions.length === 0 ? { origin, size, root } : { origin, size, root, extensions }
 }
 

@@ -7,7 +7,7 @@ import { parseNote, type VerifierKey } from './note.ts'
 // C2SP tlog-proof: a checkpoint, an index and an inclusion proof in one text, verifiable offline.
 
 export interface TlogProof {
-  /** Opaque and not authenticated. */
+  /** Opaque and not authenticated; at most 48 KiB. */
   readonly extra?: Uint8Array
   readonly index: number
   /** From the leaf's sibling up to the child of the root; at most 64. */
@@ -18,7 +18,7 @@ export interface TlogProof {
 
 const HEADER = 'c2sp.org/tlog-proof@v1'
 const MAX_PROOF_BYTES = 512 * 1024
-const MAX_EXTRA_CHARS = 64 * 1024
+const MAX_EXTRA_BYTES = 48 * 1024
 const MAX_HASHES = 64
 
 /** The text of a proof (`.tlog-proof`). Throws AppError `TLOG_PROOF` or, for the checkpoint, `NOTE`. */
@@ -30,6 +30,7 @@ export function formatTlogProof({ extra, index, hashes, checkpoint }: TlogProof)
     hashes.some((h) => h.length !== 32)
   )
     throw malformed(`index must be a whole number, hashes at most ${MAX_HASHES} of 32 bytes`)
+  if (extra !== undefined && extra.length > MAX_EXTRA_BYTES) throw malformed('extra data is too long')
   parseNote(checkpoint)
   const lines = [
     HEADER,
@@ -43,13 +44,14 @@ export function formatTlogProof({ extra, index, hashes, checkpoint }: TlogProof)
 /** Reads a proof without verifying it; at most 512 KiB. Throws AppError `TLOG_PROOF` or `NOTE`. */
 export function parseTlogProof(input: string | Uint8Array): TlogProof {
   if (input.length > MAX_PROOF_BYTES) throw malformed(`must be at most ${MAX_PROOF_BYTES} bytes`)
-  const text = typeof input === 'string' ? input : fromUtf8(input)
+  const text = typeof input === 'string' ? input : readText(input)
   const blank = text.indexOf('\n\n')
   if (blank < 0) throw malformed('needs an empty line before the checkpoint')
   const lines = text.slice(0, blank).split('\n')
   if (lines[0] !== HEADER) throw malformed(`the first line must be ${HEADER}`)
   const extraLine = lines[1]?.startsWith('extra ') ? lines[1].slice(6) : undefined
-  if (extraLine !== undefined && extraLine.length > MAX_EXTRA_CHARS) throw malformed('extra data is too long')
+  if (extraLine !== undefined && extraLine.length > (MAX_EXTRA_BYTES / 3) * 4)
+    throw malformed('extra data is too long')
   const [indexLine, ...hashLines] = lines.slice(extraLine === undefined ? 1 : 2)
   const index = indexLine?.startsWith('index ') ? parseCount(indexLine.slice(6)) : undefined
   if (index === undefined) throw malformed('the index line must hold a decimal without leading zeros')
@@ -84,9 +86,19 @@ export function verifyTlogProof(claim: {
   return { ...opened, signedBy: opened.signedBy.filter(({ key }) => key !== claim.log) }
 }
 
+function readText(bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes)
+  } catch (cause) {
+    throw new AppError('TLOG_PROOF', 'tlog-proof: must be UTF-8', {}, { cause })
+  }
+}
+
 function decodedHash(line: string): Uint8Array {
-  if (line.length !== 44) throw malformed('each hash must be 32 bytes in base64')
-  return decoded(line)
+  // 44 characters hold 31 bytes too, so both lengths are checked.
+  const hash = line.length === 44 ? decoded(line) : undefined
+  if (hash?.length !== 32) throw malformed('each hash must be 32 bytes in base64')
+  return hash
 }
 
 function decoded(text: string): Uint8Array {
