@@ -1,5 +1,6 @@
 import { native } from '#native'
 import { type CborValue, tuple } from './cbor.ts'
+import { AppError } from './errors.ts'
 import type { HkdfOptions } from './native/native.ts'
 
 /** SHA-256 of the bytes as they are; 32 bytes. */
@@ -22,7 +23,11 @@ export function hmacBytes(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   return native.hmacSha256(key, bytes)
 }
 
-/** HKDF-SHA-256, extract then expand; `lengthBytes` at most 8,160. RFC 5869. */
+/** HKDF-SHA-256, extract then expand. RFC 5869. Throws AppError `TOO_LARGE` above 8,160 bytes. */
 export function hkdf(options: HkdfOptions): Uint8Array {
+  const { lengthBytes } = options
+  if (!(lengthBytes > 0 && lengthBytes <= 8160)) {
+    throw new AppError('TOO_LARGE', 'lengthBytes: must be from 1 to 8,160', { lengthBytes })
+  }
   return native.hkdfSha256(options)
 }

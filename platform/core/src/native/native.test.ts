@@ -112,7 +112,9 @@ describe.each(pairs)('%s', (_, ours, theirs) => {
   test('Ed25519: arbitrary bytes as key and signature get the same answer, without throwing', () => {
     fc.assert(
       fc.property(exactly(32), exactly(64), bytes({ maxLength: 20 }), (key, signature, message) => {
-        expect(ours.ed25519Verify(key, message, signature)).toBe(theirs.ed25519Verify(key, message, signature))
+        expect(ours.ed25519Verify(key, message, signature)).toBe(
+          theirs.ed25519Verify(key, message, signature),
+        )
       }),
       slow,
     )

@@ -3,14 +3,20 @@ import { keyCache } from './key-cache.ts'
 import { nobleMlkemEncapsulate, nobleMlkemKey } from './mlkem-noble.ts'
 import type { MlkemKey, Native } from './native.ts'
 
-// Fixed DER in front of raw keys: RFC 8410 (curve25519), RFC 5480 (P-256), RFC 9935 (ML-KEM, seed form).
-const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
-const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex')
-const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')
-const X25519_SPKI = Buffer.from('302a300506032b656e032100', 'hex')
-const P256_SPKI = Buffer.from('3039301306072a8648ce3d020106082a8648ce3d030107032200', 'hex')
-const MLKEM768_PKCS8 = Buffer.from('3054020100300b060960864801650304040204428040', 'hex')
-const MLKEM768_SPKI = Buffer.from('308204b2300b0609608648016503040402038204a100', 'hex')
+/** Fixed DER in front of a raw key of a fixed length. */
+interface KeyForm {
+  readonly prefix: Uint8Array
+  readonly lengthBytes: number
+}
+
+// RFC 8410 (curve25519), RFC 5480 (P-256), RFC 9935 (ML-KEM, seed form).
+const ED25519_PKCS8 = keyForm('302e020100300506032b657004220420', 32)
+const ED25519_SPKI = keyForm('302a300506032b6570032100', 32)
+const X25519_PKCS8 = keyForm('302e020100300506032b656e04220420', 32)
+const X25519_SPKI = keyForm('302a300506032b656e032100', 32)
+const P256_SPKI = keyForm('3039301306072a8648ce3d020106082a8648ce3d030107032200', 33)
+const MLKEM768_PKCS8 = keyForm('3054020100300b060960864801650304040204428040', 64)
+const MLKEM768_SPKI = keyForm('308204b2300b0609608648016503040402038204a100', 1184)
 
 const ed25519Keys = keyCache((key) => publicKeyObject(ED25519_SPKI, key))
 const p256Keys = keyCache((key) => publicKeyObject(P256_SPKI, key))
@@ -52,7 +58,7 @@ export const native: Native = {
   ed25519Key(seed) {
     const secret = secretKeyObject(ED25519_PKCS8, seed)
     return {
-      publicKey: rawPublicKey(secret, ED25519_SPKI.length),
+      publicKey: rawPublicKey(secret, ED25519_SPKI),
       sign: (message) => plain(crypto.sign(null, message, secret)),
     }
   },
@@ -78,7 +84,7 @@ export const native: Native = {
   x25519Key(seed) {
     const secret = secretKeyObject(X25519_PKCS8, seed)
     return {
-      publicKey: rawPublicKey(secret, X25519_SPKI.length),
+      publicKey: rawPublicKey(secret, X25519_SPKI),
       agree(publicKey) {
         const other = publicKeyObject(X25519_SPKI, publicKey)
         try {
@@ -108,7 +114,7 @@ export const native: Native = {
 function nativeMlkemKey(seed: Uint8Array): MlkemKey {
   const secret = secretKeyObject(MLKEM768_PKCS8, seed)
   return {
-    publicKey: rawPublicKey(secret, MLKEM768_SPKI.length),
+    publicKey: rawPublicKey(secret, MLKEM768_SPKI),
     decapsulate: (ciphertext) => plain(crypto.decapsulate(secret, ciphertext)),
   }
 }
@@ -142,17 +148,27 @@ function gcmName(key: Uint8Array): crypto.CipherGCMTypes {
   return `aes-${key.length * 8}-gcm` as crypto.CipherGCMTypes // a length that does not exist throws in OpenSSL
 }
 
-function secretKeyObject(prefix: Uint8Array, raw: Uint8Array): crypto.KeyObject {
-  return crypto.createPrivateKey({ key: Buffer.concat([prefix, raw]), format: 'der', type: 'pkcs8' })
+function keyForm(prefixHex: string, lengthBytes: number): KeyForm {
+  return { prefix: Buffer.from(prefixHex, 'hex'), lengthBytes }
 }
 
-function publicKeyObject(prefix: Uint8Array, raw: Uint8Array): crypto.KeyObject {
-  return crypto.createPublicKey({ key: Buffer.concat([prefix, raw]), format: 'der', type: 'spki' })
+/** OpenSSL reads on past a key that is too long, so the length is checked here. */
+function withPrefix({ prefix, lengthBytes }: KeyForm, raw: Uint8Array): Buffer {
+  if (raw.length !== lengthBytes) throw new RangeError(`key: must be ${lengthBytes} bytes`)
+  return Buffer.concat([prefix, raw])
 }
 
-function rawPublicKey(secret: crypto.KeyObject, prefixBytes: number): Uint8Array {
+function secretKeyObject(form: KeyForm, raw: Uint8Array): crypto.KeyObject {
+  return crypto.createPrivateKey({ key: withPrefix(form, raw), format: 'der', type: 'pkcs8' })
+}
+
+function publicKeyObject(form: KeyForm, raw: Uint8Array): crypto.KeyObject {
+  return crypto.createPublicKey({ key: withPrefix(form, raw), format: 'der', type: 'spki' })
+}
+
+function rawPublicKey(secret: crypto.KeyObject, { prefix }: KeyForm): Uint8Array {
   const der = crypto.createPublicKey(secret).export({ format: 'der', type: 'spki' })
-  return Uint8Array.from(der.subarray(prefixBytes))
+  return Uint8Array.from(der.subarray(prefix.length))
 }
 
 /** Buffers stay inside this file: callers and tests see plain Uint8Array. */
