@@ -4,6 +4,10 @@ import { assert } from './errors.ts'
 // The kinds a contract, an API or a form may use: every one has exactly one DAG-CBOR form and one JSON form, and a
 // bound on its size. A schema is plain data (kind, doc, limits, fields) with the zod type that checks it beside it.
 
+// zod tries to compile its checks with `new Function`. A page whose policy forbids that would report a violation on
+// every load, so the browser does without; the checks are the same.
+if (!('process' in globalThis)) z.config({ jitless: true })
+
 interface Base<T> {
   readonly zod: z.ZodType<T>
 }
