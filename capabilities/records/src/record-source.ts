@@ -71,7 +71,6 @@ export class CustodyRecordSource implements RecordSource {
       oid: row.oid,
       address: row.address,
       version: row.version,
-      shown: labels.shown,
       labels: {
         recordId: labels.recordId,
         type: labels.type,

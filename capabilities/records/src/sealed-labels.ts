@@ -16,8 +16,6 @@ export interface SealedLabels {
   /** When what it tells of happened, ms UTC, both ends included. */
   readonly fromMs?: number
   readonly toMs?: number
-  /** Targets (`Type/id`) of references that carry more than the bare reference. */
-  readonly shown: readonly string[]
   /** SHA-256 of the resource as it came, so that the same import twice changes nothing. */
   readonly source: Uint8Array
   /** SHA-256 of the stored JSON. */

@@ -197,7 +197,6 @@ export class Ingest {
             codes: prepared.codes,
             ...(prepared.fromMs === undefined ? {} : { fromMs: prepared.fromMs }),
             ...(prepared.toMs === undefined ? {} : { toMs: prepared.toMs }),
-            shown: prepared.shown,
             source: prepared.source,
           },
         },

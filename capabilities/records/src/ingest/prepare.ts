@@ -16,7 +16,6 @@ import {
   serialise,
   storedText,
   validate,
-  walkReferences,
 } from '../fhir/index.ts'
 import { packCode } from '../packed-codes.ts'
 
@@ -42,7 +41,6 @@ export interface Prepared {
   readonly codes: readonly string[]
   readonly fromMs?: number
   readonly toMs?: number
-  readonly shown: readonly string[]
   readonly tokens: readonly string[]
 }
 
@@ -126,11 +124,6 @@ function prepareOne(
     compartment: labelOf(resource, unheld).compartment,
     codes: codesOf(resource),
     ...(dates === undefined ? {} : { fromMs: dates.startMs, toMs: dates.endMs }),
-    shown: [
-      ...new Set(
-        walkReferences(resource).flatMap((r) => (r.rest && r.reference !== undefined ? [r.reference] : [])),
-      ),
-    ],
     tokens: searchTokens(resource),
   }
 }

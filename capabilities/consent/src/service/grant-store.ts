@@ -1,0 +1,124 @@
+import { type CborValue, decode, encode, gcmOpen, gcmSeal, type Random } from '@salus/core'
+import type { Sql, SqlRow } from '@salus/host'
+import type { CarriedTerms } from '../decision.ts'
+import { FIRST_PREV } from '../release-request.ts'
+
+const HOUR_MS = 3_600_000
+
+/** Which end of a grant this organisation is. */
+export type GrantRole = 'custodian' | 'grantee'
+
+/** A grant as this organisation keeps it. */
+export interface StoredGrant {
+  readonly g: Uint8Array
+  readonly role: GrantRole
+  /** The patient's owner id here; 16 B. */
+  readonly owner: Uint8Array
+  readonly carried: CarriedTerms
+  /** A validly signed `revoke` or a recall was seen, final or not. */
+  readonly revokedOnSight: boolean
+  readonly lastSeq: number
+  /** `H` of the request before; zeros before the first. */
+  readonly lastRequest: Uint8Array
+}
+
+/**
+ * Terms of grants, at the custodian and at the grantee. They name people and categories, so they are sealed under an
+ * organisation secret; a grant's id says nothing.
+ */
+export class GrantStore {
+  readonly #sql: Sql
+  readonly #key: Uint8Array
+  readonly #random: Random
+
+  constructor({ sql, key, random }: { sql: Sql; key: Uint8Array; random: Random }) {
+    this.#sql = sql
+    this.#key = key
+    this.#random = random
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS consent_grant (
+         g BLOB PRIMARY KEY, role TEXT NOT NULL, owner BLOB NOT NULL, sealed BLOB NOT NULL, revokedOnSight INTEGER NOT NULL,
+         lastSeq INTEGER NOT NULL, lastRequest BLOB NOT NULL) WITHOUT ROWID`,
+    )
+    sql.exec('CREATE INDEX IF NOT EXISTS consent_grant_owner ON consent_grant (owner)')
+    sql.exec(
+      'CREATE TABLE IF NOT EXISTS consent_use (g BLOB NOT NULL, timeMs INTEGER NOT NULL, versions INTEGER NOT NULL)',
+    )
+    sql.exec('CREATE INDEX IF NOT EXISTS consent_use_g ON consent_use (g, timeMs)')
+  }
+
+  /** Keeps a grant; the same grant again changes nothing. */
+  add({ g, role, owner, carried }: Pick<StoredGrant, 'g' | 'role' | 'owner' | 'carried'>): void {
+    const sealed = gcmSeal({
+      key: this.#key,
+      aad: g,
+      plaintext: encode(carried as unknown as CborValue),
+      random: this.#random,
+    })
+    this.#sql
+      .prepare('INSERT OR IGNORE INTO consent_grant VALUES (?, ?, ?, ?, 0, 0, ?)')
+      .run(g, role, owner, sealed, FIRST_PREV)
+  }
+
+  get(g: Uint8Array): StoredGrant | undefined {
+    const row = this.#sql.prepare('SELECT * FROM consent_grant WHERE g = ?').get(g)
+    return row === undefined ? undefined : this.#from(row)
+  }
+
+  ofOwner(owner: Uint8Array, role: GrantRole): StoredGrant[] {
+    return this.#sql
+      .prepare('SELECT * FROM consent_grant WHERE owner = ? AND role = ?')
+      .all(owner, role)
+      .map((row) => this.#from(row))
+  }
+
+  revokeOnSight(g: Uint8Array): void {
+    this.#sql.prepare('UPDATE consent_grant SET revokedOnSight = 1 WHERE g = ?').run(g)
+  }
+
+  /** Notes a request under a grant: its place in the sequence and what it cost. */
+  noteRequest(
+    g: Uint8Array,
+    use: { seq: number; requestHash: Uint8Array; timeMs: number; versions: number },
+  ): void {
+    this.#sql.transaction(() => {
+      this.#sql
+        .prepare('UPDATE consent_grant SET lastSeq = ?, lastRequest = ? WHERE g = ?')
+        .run(use.seq, use.requestHash, g)
+      this.#sql.prepare('DELETE FROM consent_use WHERE g = ? AND timeMs < ?').run(g, use.timeMs - HOUR_MS)
+      this.#sql.prepare('INSERT INTO consent_use VALUES (?, ?, ?)').run(g, use.timeMs, use.versions)
+    })
+  }
+
+  usage(g: Uint8Array, nowMs: number): { requestsLastHour: number; versionsLastHour: number } {
+    const row = this.#sql
+      .prepare(
+        'SELECT COUNT(*) AS requests, COALESCE(SUM(versions), 0) AS versions FROM consent_use WHERE g = ? AND timeMs > ?',
+      )
+      .get<{ requests: number; versions: number }>(g, nowMs - HOUR_MS)
+    return { requestsLastHour: row?.requests ?? 0, versionsLastHour: row?.versions ?? 0 }
+  }
+
+  /** Forgets the grants of an owner; their terms go with her record. */
+  removeOwner(owner: Uint8Array): void {
+    this.#sql
+      .prepare('DELETE FROM consent_use WHERE g IN (SELECT g FROM consent_grant WHERE owner = ?)')
+      .run(owner)
+    this.#sql.prepare('DELETE FROM consent_grant WHERE owner = ?').run(owner)
+  }
+
+  #from(row: SqlRow): StoredGrant {
+    const g = row['g'] as Uint8Array
+    return {
+      g,
+      role: row['role'] as GrantRole,
+      owner: row['owner'] as Uint8Array,
+      carried: decode(
+        gcmOpen({ key: this.#key, aad: g, sealed: row['sealed'] as Uint8Array }),
+      ) as unknown as CarriedTerms,
+      revokedOnSight: row['revokedOnSight'] === 1,
+      lastSeq: row['lastSeq'] as number,
+      lastRequest: row['lastRequest'] as Uint8Array,
+    }
+  }
+}
