@@ -1,4 +1,5 @@
 import { assert, type CborValue, type Infer, type OptionalSchema, type Schema } from '@salus/core'
+import type { Genesis } from '../genesis.ts'
 
 /** A table: rows of one shape under a key of a fixed number of parts. Iteration is in the order of the key. */
 export interface TableSchema {
@@ -57,6 +58,7 @@ type InternalOf<C extends ContractSchema> = C['internal'] extends object ? C['in
 export type AnswerOf<Q extends QuerySchema> =
   Q['output'] extends OptionalSchema<infer S> ? Infer<S> | undefined : Infer<Q['output']>
 /** What a call returns. */
+// biome-ignore lint/suspicious/noConfusingVoidType: it stands only where a function's return type stands
 export type OutputOf<S extends CallSchema> = S['output'] extends Schema ? Infer<S['output']> : void
 
 /** The parts of a table's key, as values. */
@@ -69,7 +71,7 @@ export type PrefixOf<K extends readonly unknown[]> = K extends readonly [...infe
   ? K | PrefixOf<Front>
   : readonly []
 
-export interface ScanOptions<K> {
+export interface TableScan<K> {
   /** Begin behind this key: the cursor of the page before. */
   readonly after?: K
   readonly limit?: number
@@ -80,7 +82,7 @@ export interface ReadTable<T extends TableSchema> {
   get(key: KeyOf<T>): RowOf<T> | undefined
   has(key: KeyOf<T>): boolean
   /** Rows whose key begins with `prefix`, in key order (numbers by size, texts and bytes by length first). */
-  scan(prefix: PrefixOf<KeyOf<T>>, options?: ScanOptions<KeyOf<T>>): Iterable<readonly [KeyOf<T>, RowOf<T>]>
+  scan(prefix: PrefixOf<KeyOf<T>>, options?: TableScan<KeyOf<T>>): Iterable<readonly [KeyOf<T>, RowOf<T>]>
 }
 
 export interface WriteTable<T extends TableSchema> extends ReadTable<T> {
@@ -115,7 +117,10 @@ export interface CallContext<C extends ContractSchema = ContractSchema> extends 
   /** The keys that signed the body, in its order: 32 B Ed25519 or 33 B compressed P-256. All are verified. */
   readonly signers: readonly Uint8Array[]
   signedBy(publicKey: Uint8Array): boolean
-  /** Ends the call: nothing it did remains, the reason goes into the block. `data`: small, no personal data. */
+  /**
+   * Ends the call: nothing it did remains, the reason goes into the block. `data`: small, no personal data.
+   * To narrow a type, write `?? context.reject(…)` or `return context.reject(…)`.
+   */
   reject(reason: keyof C['rejects'] & string, data?: CborValue): never
   emit<E extends keyof EventsOf<C> & string>(event: E, data: Infer<EventsOf<C>[E]['data']>): void
   /** Makes an internal call of another contract, in this savepoint. */
@@ -128,6 +133,8 @@ export interface CallContext<C extends ContractSchema = ContractSchema> extends 
 
 /** The functions behind a contract's schema. Forgetting one does not compile. */
 export type Handlers<C extends ContractSchema> = {
+  /** What the contract puts into the state at height 0. */
+  readonly genesis?: (context: CallContext<C>, genesis: Genesis) => void
   readonly calls: {
     readonly [N in keyof C['calls']]: (
       context: CallContext<C>,
@@ -154,6 +161,7 @@ export type Handlers<C extends ContractSchema> = {
 /** A contract that a ledger can run. */
 export interface Contract<C extends ContractSchema = ContractSchema> {
   readonly schema: C
+  readonly genesis: ((context: CallContext, genesis: Genesis) => void) | undefined
   readonly calls: { readonly [call: string]: (context: CallContext, input: never) => unknown }
   readonly queries: { readonly [query: string]: (view: View, input: never) => unknown }
   readonly internal: { readonly [call: string]: (context: CallContext, input: never) => unknown }
@@ -191,5 +199,6 @@ export function implement<const C extends ContractSchema>(schema: C, handlers: H
   // The executor finds handlers by name and checks the input against the schema before it calls them; the
   // exact types, which `Handlers` has just checked, cannot be followed through that look-up.
   const functions = handlers as unknown as Omit<Contract, 'schema'>
-  return { schema, calls: functions.calls, queries: functions.queries, internal: functions.internal ?? {} }
+  const { genesis, calls, queries, internal = {} } = functions
+  return { schema, genesis, calls, queries, internal }
 }

@@ -1,0 +1,2 @@
+export * from './no-ambient.ts'
+export * from './test-ledger.ts'
