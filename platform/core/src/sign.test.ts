@@ -49,12 +49,19 @@ describe('signed message', () => {
 
   test('a signature for one type, chain or content is none for another', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...types), fc.constantFrom(...types), fc.uint8Array(), (made, read, bytes) => {
-        const signature = signAs(key, made, chainId, bytes)
-        expect(verifyAs(key.publicKey, read, chainId, bytes, signature)).toBe(made === read)
-        expect(verifyAs(key.publicKey, made, sha256(chainId), bytes, signature)).toBe(false)
-        expect(verifyAs(key.publicKey, made, chainId, concat(bytes, Uint8Array.of(0)), signature)).toBe(false)
-      }),
+      fc.property(
+        fc.constantFrom(...types),
+        fc.constantFrom(...types),
+        fc.uint8Array(),
+        (made, read, bytes) => {
+          const signature = signAs(key, made, chainId, bytes)
+          expect(verifyAs(key.publicKey, read, chainId, bytes, signature)).toBe(made === read)
+          expect(verifyAs(key.publicKey, made, sha256(chainId), bytes, signature)).toBe(false)
+          expect(verifyAs(key.publicKey, made, chainId, concat(bytes, Uint8Array.of(0)), signature)).toBe(
+            false,
+          )
+        },
+      ),
       { numRuns: 50 },
     )
   })
