@@ -49,8 +49,8 @@ export function blockScope(
 
 export function callContext(contract: Contract, block: BlockScope, body: BodyScope): CallContext {
   const { schema } = contract
-  let tables = block.writing.get(schema)
-  if (tables === undefined) block.writing.set(schema, (tables = writeTables(schema, block.overlay)))
+  const tables = block.writing.get(schema) ?? writeTables(schema, block.overlay)
+  block.writing.set(schema, tables)
   const context = {
     chainId: block.chainId,
     height: block.height,
@@ -108,11 +108,11 @@ function readable(
   made: Map<ContractSchema, ReadTables<ContractSchema>>,
   rows: Rows,
 ): ReadTables<ContractSchema> {
-  let tables = made.get(schema)
-  if (tables === undefined) {
-    if (!active.has(schema.name))
-      throw new AppError('CONTRACT', `${schema.name}: is not among the contracts of this ledger; register it`)
-    made.set(schema, (tables = readTables(schema, rows)))
-  }
+  const before = made.get(schema)
+  if (before !== undefined) return before
+  if (!active.has(schema.name))
+    throw new AppError('CONTRACT', `${schema.name}: is not among the contracts of this ledger; register it`)
+  const tables = readTables(schema, rows)
+  made.set(schema, tables)
   return tables
 }

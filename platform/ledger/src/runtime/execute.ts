@@ -67,16 +67,19 @@ type Place = { readonly bundle: number; readonly item: number }
 
 function runItem(run: Execution, bundle: SignedBundle, sponsor: Sponsor, item: Item, place: Place): void {
   const body = orUndefined(() => decodeBody(item.body))
-  if (body === undefined) return report(run, item, CODES.MALFORMED, place)
-  if (item.auth.length !== body.keys.length || !run.verified(place.bundle, place.item)) {
-    run.sponsors.chargeBadSignature(sponsor)
-    return report(run, item, CODES.BAD_SIGNATURE, place)
+  const txId = body === undefined ? item.body : txIdOf(body.chain, item.body)
+  const admitted = body === undefined ? CODES.MALFORMED : bodyCode(run, item, body, txId, place)
+  if (body === undefined || admitted !== CODES.OK) {
+    if (admitted === CODES.BAD_SIGNATURE) run.sponsors.chargeBadSignature(sponsor)
+    run.results.push({
+      txId: itemId(item),
+      code: admitted,
+      result: null,
+      resultHash: resultHashOf(null),
+      ...place,
+    })
+    return
   }
-  if (!equal(body.chain, run.block.chainId)) return report(run, item, CODES.WRONG_CHAIN, place)
-  const time = timeCode(body.until, run.block.timeMs)
-  if (time !== CODES.OK) return report(run, item, time, place)
-  const txId = txIdOf(body.chain, item.body)
-  if (wasSeen(run, txId, body.until)) return report(run, item, CODES.REPLAYED, place)
   run.seenHere.add(txId, body.until)
   const emitted: BodyScope['emitted'] = []
   const [code, result] = runCall(run.block, body, {
@@ -90,6 +93,16 @@ function runItem(run: Execution, bundle: SignedBundle, sponsor: Sponsor, item: I
   for (const event of emitted) run.events.push({ txId, index, ...event })
   const resultHash = resultHashOf(result)
   run.results.push({ txId, code, result, resultHash, ...place, untilMs: body.until })
+}
+
+/** OK if the body may run; otherwise it is not recorded. */
+function bodyCode(run: Execution, item: Item, body: Body, txId: Uint8Array, place: Place): number {
+  if (item.auth.length !== body.keys.length) return CODES.BAD_SIGNATURE
+  if (!run.verified(place.bundle, place.item)) return CODES.BAD_SIGNATURE
+  if (!equal(body.chain, run.block.chainId)) return CODES.WRONG_CHAIN
+  const time = timeCode(body.until, run.block.timeMs)
+  if (time !== CODES.OK) return time
+  return wasSeen(run, txId, body.until) ? CODES.REPLAYED : CODES.OK
 }
 
 /** Runs the call of a body; after it the block holds either all of its changes or none. */
@@ -123,10 +136,6 @@ function runCall(block: BlockScope, body: Body, scope: BodyScope): [code: number
     if (error.contract === contract.schema.name) return [error.code, error.data]
     return [CODES.REJECTED_INSIDE, [error.contract, error.code, error.data]]
   }
-}
-
-function report(run: Execution, item: Item, code: number, place: Place): void {
-  run.results.push({ txId: itemId(item), code, result: null, resultHash: resultHashOf(null), ...place })
 }
 
 /** Whether `until` allows a run at block time. */

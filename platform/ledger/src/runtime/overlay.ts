@@ -73,8 +73,8 @@ export function openOverlay(store: StateStore): Overlay {
     },
     scan,
     put(table, key, value) {
-      let changes = running.get(table)
-      if (changes === undefined) running.set(table, (changes = new Map()))
+      const changes = running.get(table) ?? new Map<string, Change>()
+      running.set(table, changes)
       changes.set(nameOf(key), [key, value])
     },
     keep() {

@@ -19,8 +19,8 @@ export function openSeen(): Seen {
     has: (id, untilMs) => minutes.get(minuteOf(untilMs))?.has(nameOf(id)) ?? false,
     add(id, untilMs) {
       const minute = minuteOf(untilMs)
-      let ids = minutes.get(minute)
-      if (ids === undefined) minutes.set(minute, (ids = new Set()))
+      const ids = minutes.get(minute) ?? new Set<string>()
+      minutes.set(minute, ids)
       ids.add(nameOf(id))
     },
     dropBefore(timeMs) {

@@ -145,13 +145,16 @@ function checkChange(context: Context, change: Change): void {
       return
     }
     case 'suspend':
-      return needState(context, change.org, ['active'])
+      needState(context, change.org, ['active'])
+      return
     case 'restore':
-      return needState(context, change.org, ['suspended'])
+      needState(context, change.org, ['suspended'])
+      return
     case 'remove':
     case 'quota':
     case 'replaceKeys':
-      return needState(context, change.org, ['active', 'suspended'])
+      needState(context, change.org, ['active', 'suspended'])
+      return
     case 'parameter': {
       const floor = change.name === 'writeFloor' || change.name === 'readFloor'
       if (floor && change.value < param(context, change.name)) context.reject('floorFalls')
@@ -183,28 +186,35 @@ function apply(context: Context, p: Uint8Array, change: Change): void {
       return
     }
     case 'suspend':
-      return setStanding(context, change.org, 'suspended')
+      setStanding(context, change.org, 'suspended')
+      return
     case 'restore':
-      return setStanding(context, change.org, 'active')
+      setStanding(context, change.org, 'active')
+      return
     case 'remove':
-      return setStanding(context, change.org, 'left')
+      setStanding(context, change.org, 'left')
+      return
     case 'quota':
-      return context.tables.quotas.put([change.org], {
+      context.tables.quotas.put([change.org], {
         unitsPerSecond: change.unitsPerSecond,
         burstUnits: change.burstUnits,
       })
+      return
     case 'parameter':
-      return context.tables.params.put([change.name], { value: change.value })
+      context.tables.params.put([change.name], { value: change.value })
+      return
     case 'upgrade':
-      return context.tables.upgrades.put([change.contract, change.height], { p, version: change.version })
+      context.tables.upgrades.put([change.contract, change.height], { p, version: change.version })
+      return
     case 'replaceKeys':
-      return context.invoke(organisations, 'replace', {
+      context.invoke(organisations, 'replace', {
         org: change.org,
         keys: change.keys,
         from: change.from,
       })
+      return
     case 'succeedLog':
-      return context.invoke(log, 'succeed', { logId: change.logId, successor: change.successor })
+      context.invoke(log, 'succeed', { logId: change.logId, successor: change.successor })
   }
 }
 
