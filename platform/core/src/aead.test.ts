@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { system } from '../test/randomness.ts'
+import { system } from '../test/system-random.ts'
 import { GCM_OVERHEAD_BYTES, gcmOpen, gcmSeal } from './aead.ts'
 import { AppError } from './errors.ts'
 

@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import hpkeVectors from '../../../vectors/hpke.json' with { type: 'json' }
 import xwingVectors from '../../../vectors/xwing.json' with { type: 'json' }
-import { repeatable, scripted, system } from '../test/randomness.ts'
+import { repeatable, scripted } from '../test/randomness.ts'
+import { system } from '../test/system-random.ts'
 import { concat, fromHex, toHex, utf8 } from './bytes.ts'
 import { openSealed, sealKeyPair, sealTo, setupReceiver, setupSender } from './hpke.ts'
 import { encapsulate, XWING_ENC_BYTES } from './xwing.ts'

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { concat, type Random, sha256, utf8 } from '@salus/core'
 
 /** Repeatable randomness for tests: SHA-256 over a label and a counter. */
@@ -20,11 +19,3 @@ export function scripted(bytes: Uint8Array): Random {
     return bytes.slice(at - lengthBytes, at)
   }
 }
-
-/** The operating system's randomness, declared as such. */
-export const system: Random = Object.assign(
-  (lengthBytes: number) => new Uint8Array(randomBytes(lengthBytes)),
-  {
-    operatingSystem: true as const,
-  },
-)
