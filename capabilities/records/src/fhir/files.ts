@@ -97,16 +97,32 @@ export function scanFile(file: SourceFile): FileScan {
     const relative = item.fullUrl ? parseReference(item.fullUrl) : undefined
     const local = item.fullUrl ? [item.fullUrl] : []
     if (relative && `${relative.type}/${relative.id}` !== own) local.push(`${relative.type}/${relative.id}`)
-    found.push({ entry: item.entry, type: item.type, id: item.id, local, names: identifierNames(item.value as LooseResource) })
+    found.push({
+      entry: item.entry,
+      type: item.type,
+      id: item.id,
+      local,
+      names: identifierNames(item.value as LooseResource),
+    })
   }
   return { name: file.name, form, found }
 }
 
 /** Second pass: every resource of the file, once, as found or rejected. */
-export function* readFile(file: SourceFile, directory: Directory): Generator<FoundResource | Rejection, void, undefined> {
+export function* readFile(
+  file: SourceFile,
+  directory: Directory,
+): Generator<FoundResource | Rejection, void, undefined> {
   for (const item of identified(candidatesOf(file).candidates)) {
     if (item.failure) {
-      yield { kind: 'rejection', file: file.name, entry: item.entry, type: item.type, id: item.id, ...item.failure }
+      yield {
+        kind: 'rejection',
+        file: file.name,
+        entry: item.entry,
+        type: item.type,
+        id: item.id,
+        ...item.failure,
+      }
       continue
     }
     const resource = item.value as Record<string, unknown>
@@ -147,12 +163,17 @@ function candidatesOf(file: SourceFile): { form: FileForm; candidates: Candidate
     return { form: 'unreadable', candidates: [failed(0, error)] }
   }
   const bundle = parsed.value as { resourceType?: unknown; type?: unknown; entry?: unknown } | null
-  const unpack = bundle?.resourceType === 'Bundle' && typeof bundle.type === 'string' && UNPACKED.has(bundle.type)
+  const unpack =
+    bundle?.resourceType === 'Bundle' && typeof bundle.type === 'string' && UNPACKED.has(bundle.type)
   if (!unpack) return { form: 'resource', candidates: [candidate(0, parsed.value, parsed.exact)] }
   const exactEntries = (parsed.exact as { entry?: unknown }).entry
   const candidates: Candidate[] = []
   for (const [index, entry] of asList(bundle.entry).entries()) {
-    const { resource, fullUrl, request } = (entry ?? {}) as { resource?: unknown; fullUrl?: unknown; request?: { method?: unknown; url?: unknown } }
+    const { resource, fullUrl, request } = (entry ?? {}) as {
+      resource?: unknown
+      fullUrl?: unknown
+      request?: { method?: unknown; url?: unknown }
+    }
     if (resource === undefined) continue
     const exact = (asList(exactEntries)[index] as { resource?: unknown } | null)?.resource
     candidates.push({
@@ -180,7 +201,9 @@ function linesOf(text: string): { form: FileForm; candidates: Candidate[] } {
     }
   }
   // Bulk exports put a log of their own beside the data, in the same format.
-  const other = candidates.every((c) => !c.failure && isPlainObject(c.value) && !('resourceType' in (c.value as object)))
+  const other = candidates.every(
+    (c) => !c.failure && isPlainObject(c.value) && !('resourceType' in (c.value as object)),
+  )
   return other ? { form: 'other', candidates: [] } : { form: 'ndjson', candidates }
 }
 
@@ -190,7 +213,10 @@ function candidate(entry: number, value: unknown, exact: ExactJson): Candidate {
 
 function failed(entry: number, error: unknown): Candidate {
   if (!(error instanceof AppError)) throw error
-  return { ...candidate(entry, undefined, undefined), failure: { code: error.code as IssueCode, message: error.message } }
+  return {
+    ...candidate(entry, undefined, undefined),
+    failure: { code: error.code as IssueCode, message: error.message },
+  }
 }
 
 /** Gives each candidate its type and id, or the reason why it has none. */
@@ -212,7 +238,14 @@ function identified(candidates: readonly Candidate[]): Identified[] {
       ? { ...named, id: other }
       : serialise(clash.exact) === serialise(item.exact)
         ? named
-        : { ...named, failure: { code: 'DUPLICATE_ID', message: 'An earlier entry of this file has the same type and id but other content. Give each its own id.' } }
+        : {
+            ...named,
+            failure: {
+              code: 'DUPLICATE_ID',
+              message:
+                'An earlier entry of this file has the same type and id but other content. Give each its own id.',
+            },
+          }
     if (!again.failure) taken.set(`${again.type}/${again.id}`, again)
     out.push(again)
   }
@@ -221,22 +254,42 @@ function identified(candidates: readonly Candidate[]): Identified[] {
 
 function identify(item: Candidate): Identified {
   const failure = (code: IssueCode, message: string, type = '', id = ''): Identified => ({
-    ...item, type: type.slice(0, REPORTED_CHARACTERS), id: id.slice(0, REPORTED_CHARACTERS), failure: { code, message },
+    ...item,
+    type: type.slice(0, REPORTED_CHARACTERS),
+    id: id.slice(0, REPORTED_CHARACTERS),
+    failure: { code, message },
   })
   if (item.failure) return { ...item, type: '', id: '' }
-  if (!isPlainObject(item.value)) return failure('NOT_A_RESOURCE', 'This is not a JSON object. Give a FHIR resource.')
+  if (!isPlainObject(item.value))
+    return failure('NOT_A_RESOURCE', 'This is not a JSON object. Give a FHIR resource.')
   const { resourceType: type, id } = item.value as { resourceType?: unknown; id?: unknown }
-  if (typeof type !== 'string') return failure('NOT_A_RESOURCE', 'resourceType is missing. Name the type of the resource.')
+  if (typeof type !== 'string')
+    return failure('NOT_A_RESOURCE', 'resourceType is missing. Name the type of the resource.')
   const shownId = typeof id === 'string' && ID.test(id) ? id : ''
   if (!RESOURCE_TYPES.has(type)) {
     // A type is repeated only when it looks like one: anything may stand there.
     const shown = /^[A-Za-z]{1,64}$/.test(type) ? type : ''
-    return failure('UNKNOWN_TYPE', 'FHIR R4 (4.0.1) has no resource of this type. Use a type of R4, spelled as there.', shown, shownId)
+    return failure(
+      'UNKNOWN_TYPE',
+      'FHIR R4 (4.0.1) has no resource of this type. Use a type of R4, spelled as there.',
+      shown,
+      shownId,
+    )
   }
   if (item.request !== undefined && /^PATCH | [^ ]*\$/.test(item.request)) {
-    return failure('NOT_A_RECORD', 'This is the input of an operation or a patch, not a record. Send it to the API.', type, shownId)
+    return failure(
+      'NOT_A_RECORD',
+      'This is the input of an operation or a patch, not a record. Send it to the API.',
+      type,
+      shownId,
+    )
   }
-  if (id === undefined) return { ...item, type, id: uuidOf(item.fullUrl) ?? urlIdOf(item.fullUrl, type) ?? contentId(type, item.exact) }
+  if (id === undefined)
+    return {
+      ...item,
+      type,
+      id: uuidOf(item.fullUrl) ?? urlIdOf(item.fullUrl, type) ?? contentId(type, item.exact),
+    }
   if (shownId !== '') return { ...item, type, id: shownId }
   const uuid = uuidOf(item.fullUrl)
   return uuid === undefined

@@ -3,23 +3,24 @@
  *
  * One resource's way in: `readFile` → `validate` → `ownerOf` → `labelOf` → `searchTokens` → `storedText`.
  */
+
+export { type CodeCount, compartmentOf, type Label, labelOf } from './compartment.ts'
 export { clinicalDates, type DateRange, dateRange } from './dates.ts'
 export { type Directory, directoryOf } from './directory.ts'
 export {
-  danglingReferences,
   type Dangling,
+  danglingReferences,
   type FileForm,
   type FileScan,
   type FoundResource,
   type Identity,
   isSourceName,
-  readFile,
   type Rejection,
-  scanFile,
+  readFile,
   type SourceFile,
+  scanFile,
 } from './files.ts'
-export { type ExactJson, LIMITS, parseJson, type ParsedJson, serialise, storedText } from './json.ts'
-export { type CodeCount, compartmentOf, type Label, labelOf } from './compartment.ts'
+export { type ExactJson, LIMITS, type ParsedJson, parseJson, serialise, storedText } from './json.ts'
 export { type Owner, ownerOf } from './owner.ts'
 export { type FoundReference, parseReference, walkReferences } from './references.ts'
 export { matchesSearch, parseSearch } from './search-match.ts'

@@ -19,7 +19,10 @@ export interface ParsedJson {
 
 // ECMAScript 2025: in Node 22, Chromium 114, Firefox 135, Safari 18.4; not yet in TypeScript's es2024 library.
 const exactNumbers = JSON as unknown as {
-  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown
   rawJSON(text: string): object
 }
 
@@ -50,7 +53,10 @@ function parsePlain(text: string): unknown {
     return JSON.parse(text)
   } catch {
     // The engine's own message quotes the text, which is health data.
-    throw new AppError('NOT_JSON', 'The text is not JSON (RFC 8259). Check that the file is complete and in UTF-8.')
+    throw new AppError(
+      'NOT_JSON',
+      'The text is not JSON (RFC 8259). Check that the file is complete and in UTF-8.',
+    )
   }
 }
 
@@ -74,7 +80,10 @@ const NINE = 57
 const ZERO = 48
 
 /** One pass that needs no well-formed text: depth, members, and whether some number would print differently. */
-function scanText(text: string, maxDepth: number): { depth: number; members: number; numbersChange: boolean } {
+function scanText(
+  text: string,
+  maxDepth: number,
+): { depth: number; members: number; numbersChange: boolean } {
   let depth = 0
   let deepest = 0
   let members = 0
@@ -149,7 +158,9 @@ export function storedText(
 ): string {
   const resource = exact as Record<string, unknown>
   const out: Record<string, unknown> = {}
-  const meta = set.meta ? { ...(resource['meta'] as Record<string, unknown> | undefined), ...set.meta } : resource['meta']
+  const meta = set.meta
+    ? { ...(resource['meta'] as Record<string, unknown> | undefined), ...set.meta }
+    : resource['meta']
   const hasId = Object.hasOwn(resource, 'id')
   const hasMeta = Object.hasOwn(resource, 'meta')
   const first = Object.hasOwn(resource, 'resourceType') ? 'resourceType' : undefined

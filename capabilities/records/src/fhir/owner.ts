@@ -30,14 +30,18 @@ interface Element {
  * not name a patient: a reference to a patient anywhere inside counts, and so do patients inside a nested bundle.
  * `ownerOfTarget`, where given, tells whose a Provenance, List or Linkage is that only names records.
  */
-export function ownerOf(resource: LooseResource, ownerOfTarget?: (typeAndId: string) => Owner | undefined): Owner {
+export function ownerOf(
+  resource: LooseResource,
+  ownerOfTarget?: (typeAndId: string) => Owner | undefined,
+): Owner {
   if (resource.resourceType === 'Patient' && resource.id !== undefined) {
     // A link to another patient record does not make a Patient somebody else's.
     return { kind: 'patient', name: `Patient/${resource.id}` }
   }
   const mentions: Mentions = { names: new Set(), unnamed: false }
   for (const element of elementsOf(resource.resourceType)) {
-    for (const node of nodesAt(resource, element.path, 0)) mention(node, element.namesPatient, resource, mentions)
+    for (const node of nodesAt(resource, element.path, 0))
+      mention(node, element.namesPatient, resource, mentions)
   }
   if (isSilent(mentions)) mentionAnywhere(resource, mentions)
   if (isSilent(mentions) && ownerOfTarget && NAMES_RECORDS.has(resource.resourceType)) {
@@ -88,7 +92,12 @@ function elementsOf(type: string): readonly Element[] {
 
 const NAMING: ReadonlySet<string> = new Set(['patient', 'subject', 'beneficiary', 'individual'])
 /** Elements that a parameter of that name reads, though they hold more than patients. */
-const SHARED: ReadonlySet<string> = new Set(['AuditEvent.agent.who', 'AuditEvent.entity.what', 'Provenance.target', 'Person.link.target'])
+const SHARED: ReadonlySet<string> = new Set([
+  'AuditEvent.agent.who',
+  'AuditEvent.entity.what',
+  'Provenance.target',
+  'Person.link.target',
+])
 
 function nodesAt(node: unknown, path: readonly string[], index: number): unknown[] {
   if (Array.isArray(node)) return node.flatMap((item) => nodesAt(item, path, index))
@@ -114,7 +123,12 @@ function mention(node: unknown, namesPatient: boolean, resource: LooseResource, 
   else if (display !== undefined || identifier !== undefined) mentions.unnamed = true
 }
 
-function mentionLiteral(reference: string, namesPatient: boolean, resource: LooseResource, mentions: Mentions): void {
+function mentionLiteral(
+  reference: string,
+  namesPatient: boolean,
+  resource: LooseResource,
+  mentions: Mentions,
+): void {
   const parts = parseReference(reference)
   if (parts) {
     if (parts.type !== 'Patient') return
@@ -158,7 +172,13 @@ function mentionAnywhere(resource: LooseResource, mentions: Mentions): void {
   }
 }
 
-function collectNestedPatients(node: unknown, fullUrl: string | undefined, isRoot: boolean, inside: Map<string, string>, mentions: Mentions): void {
+function collectNestedPatients(
+  node: unknown,
+  fullUrl: string | undefined,
+  isRoot: boolean,
+  inside: Map<string, string>,
+  mentions: Mentions,
+): void {
   if (Array.isArray(node)) {
     for (const item of node) collectNestedPatients(item, fullUrl, false, inside, mentions)
     return

@@ -11,7 +11,8 @@ export interface FoundReference {
   readonly node: Readonly<Record<string, unknown>>
 }
 
-const LITERAL = /^(?:(https?:\/\/[^?#]+|[A-Za-z][A-Za-z0-9+.-]*:\/\/[^?#]+)\/)?([A-Z][A-Za-z]{2,40})\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?(?:#.*)?$/
+const LITERAL =
+  /^(?:(https?:\/\/[^?#]+|[A-Za-z][A-Za-z0-9+.-]*:\/\/[^?#]+)\/)?([A-Z][A-Za-z]{2,40})\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?(?:#.*)?$/
 
 /** Parts of a literal reference: relative, absolute, with a version; undefined for fragments, urns and queries. */
 export function parseReference(
@@ -56,11 +57,20 @@ function walk(node: object, path: string, found: FoundReference[]): void {
 }
 
 const REFERENCE_MEMBERS: ReadonlySet<string> = new Set([
-  'id', 'extension', 'reference', '_reference', 'type', '_type', 'identifier', 'display', '_display',
+  'id',
+  'extension',
+  'reference',
+  '_reference',
+  'type',
+  '_type',
+  'identifier',
+  'display',
+  '_display',
 ])
 
 function isReferenceObject(object: Record<string, unknown>): boolean {
-  if (typeof object['reference'] === 'string') return !('resourceType' in object) && hasOnlyReferenceMembers(object)
+  if (typeof object['reference'] === 'string')
+    return !('resourceType' in object) && hasOnlyReferenceMembers(object)
   const logical = isObject(object['identifier']) || typeof object['display'] === 'string'
   return logical && hasOnlyReferenceMembers(object)
 }

@@ -1,7 +1,277 @@
-import type { SearchRequest } from '@medplum/core'
+import { type Filter, parseSearchRequest, type SearchRequest, type TypedValue } from '@medplum/core'
+import { AppError } from '@salus/core'
+import { loadStructure, RESOURCE_TYPES } from './definitions.ts'
+import { amountCondition, dateCondition, splitValues } from './search-conditions.ts'
+import {
+  amountsFrom,
+  normalString,
+  rangesFrom,
+  referencesFrom,
+  stringsFrom,
+  type TokenValue,
+  tokensFrom,
+  urisFrom,
+} from './search-normal.ts'
+import {
+  type CompiledParameter,
+  compiledParameters,
+  evaluate,
+  partsFor,
+  type Typed,
+  valuesOf,
+} from './search-paths.ts'
+import { componentCodes } from './search-values.ts'
 import type { LooseResource } from './types.ts'
 
-/** Parses `Observation?code=…`. Throws AppError SEARCH for unknown types, parameters and modifiers. */
-export declare function parseSearch(url: string): SearchRequest
+/** Parameters that shape the answer rather than choose what is in it; `@medplum/core` reads them. */
+const CONTROLS: ReadonlySet<string> = new Set([
+  '_sort',
+  '_count',
+  '_offset',
+  '_cursor',
+  '_total',
+  '_summary',
+  '_include',
+  '_revinclude',
+  '_fields',
+  '_elements',
+  '_type',
+  '_format',
+  '_pretty',
+  '_',
+])
+
+const MODIFIERS: Readonly<Record<string, readonly string[]>> = {
+  token: ['not', 'text', 'missing', 'of-type'],
+  reference: ['identifier', 'missing'],
+  string: ['exact', 'contains', 'missing'],
+  uri: ['below', 'above', 'missing'],
+  date: ['missing'],
+  number: ['missing'],
+  quantity: ['missing'],
+  composite: ['missing'],
+}
+
+const MOST_FILTERS = 50
+const MOST_CHARACTERS = 8_192
+
+/**
+ * Parses `Observation?code=…`, or the type and its query. Throws AppError SEARCH, naming parameter and rule but no
+ * value, for unknown types, parameters and modifiers, bad values, and chains (`a.b`, `_has`), which need other records.
+ */
+export function parseSearch(url: string): SearchRequest {
+  if (url.length > MOST_CHARACTERS)
+    throw new AppError('SEARCH', `The search is longer than ${MOST_CHARACTERS} characters. Split it.`)
+  const question = url.indexOf('?')
+  const type = (question === -1 ? url : url.slice(0, question)).split('/').filter(Boolean).at(-1) ?? ''
+  if (!RESOURCE_TYPES.has(type))
+    throw new AppError(
+      'SEARCH',
+      'The search names no resource type of R4. Name one, for example Observation?code=…',
+    )
+  const controls = new URLSearchParams()
+  const filters: Filter[] = []
+  for (const [key, value] of new URLSearchParams(question === -1 ? '' : url.slice(question + 1))) {
+    if (CONTROLS.has(key.split(':')[0] ?? '')) controls.append(key, value)
+    else filters.push(filterOf(type, key, value))
+  }
+  if (filters.length > MOST_FILTERS)
+    throw new AppError('SEARCH', `The search has more than ${MOST_FILTERS} parameters. Split it.`)
+  let request: SearchRequest
+  try {
+    request = parseSearchRequest(`${type}?${controls}`)
+  } catch {
+    throw new AppError(
+      'SEARCH',
+      'An _include or _revinclude is not of the form Type:parameter or Type:parameter:Target.',
+    )
+  }
+  return filters.length > 0 ? { ...request, filters } : request
+}
+
+function filterOf(type: string, key: string, value: string): Filter {
+  const colon = key.indexOf(':')
+  const code = colon === -1 ? key : key.slice(0, colon)
+  const modifier = colon === -1 ? '' : key.slice(colon + 1)
+  if (code === '_has' || key.includes('.')) {
+    throw new AppError(
+      'SEARCH',
+      'Chained parameters and _has are not answered here. Search the two types one after the other.',
+    )
+  }
+  const parameter = compiledParameters(type).get(code)
+  if (!parameter || parameter.type === 'special') {
+    throw new AppError(
+      'SEARCH',
+      `${type} has no search parameter of this name. See the CapabilityStatement for those it has.`,
+      { type, parameter: code.slice(0, 64) },
+    )
+  }
+  if (value === '')
+    throw new AppError('SEARCH', `The search parameter ${code} has no value. Give one or leave it out.`)
+  const filter = withModifier(type, parameter, modifier, value)
+  checkValue(parameter, filter)
+  return filter
+}
+
+function withModifier(type: string, parameter: CompiledParameter, modifier: string, value: string): Filter {
+  const { code } = parameter
+  if (modifier === '') return { code, operator: 'eq', value }
+  if (MODIFIERS[parameter.type]?.includes(modifier)) {
+    if (modifier === 'missing' && value !== 'true' && value !== 'false') {
+      throw new AppError('SEARCH', `${code}:missing takes true or false.`)
+    }
+    return { code, operator: modifier as Filter['operator'], value }
+  }
+  // subject:Patient=1 is subject=Patient/1
+  if (parameter.type === 'reference' && RESOURCE_TYPES.has(modifier))
+    return { code, operator: 'eq', value: `${modifier}/${value}` }
+  throw new AppError('SEARCH', `The search parameter ${type}.${code} has no such modifier.`, {
+    allowed: MODIFIERS[parameter.type] ?? [],
+  })
+}
+
+function checkValue(parameter: CompiledParameter, filter: Filter): void {
+  if (filter.operator === 'missing') return
+  for (const value of splitValues(filter.value)) {
+    const isGood =
+      parameter.type === 'date'
+        ? dateCondition(filter.operator, value) !== undefined
+        : parameter.type === 'number' || parameter.type === 'quantity'
+          ? amountCondition(filter.operator, value) !== undefined
+          : true
+    if (!isGood)
+      throw new AppError(
+        'SEARCH',
+        `The search parameter ${filter.code} takes a ${parameter.type}, with a prefix or without (R4 search).`,
+      )
+  }
+}
+
 /** Whether a plaintext resource matches every filter, number, quantity and composite included. */
-export declare function matchesSearch(resource: LooseResource, request: SearchRequest): boolean
+export function matchesSearch(resource: LooseResource, request: SearchRequest): boolean {
+  if (resource.resourceType !== request.resourceType) return false
+  return (request.filters ?? []).every((filter) => matchesFilter(resource, filter))
+}
+
+function matchesFilter(resource: LooseResource, filter: Filter): boolean {
+  const parameter = compiledParameters(resource.resourceType).get(filter.code)
+  if (!parameter) return false
+  if (filter.operator === 'missing')
+    return (valuesOf(resource, parameter).length === 0) === (filter.value === 'true')
+  if (parameter.type === 'composite') return matchesComposite(resource, parameter, filter)
+  return matchesValues(parameter, valuesOf(resource, parameter), filter)
+}
+
+function matchesValues(parameter: CompiledParameter, values: readonly Typed[], filter: Filter): boolean {
+  const asked = splitValues(filter.value)
+  if (filter.operator === 'not') {
+    return !asked.some((value) => tokensFrom(values).some((token) => matchesToken(token, 'eq', value)))
+  }
+  return asked.some((value) => matchesOne(parameter, values, filter.operator, value))
+}
+
+function matchesOne(
+  parameter: CompiledParameter,
+  values: readonly Typed[],
+  operator: string,
+  value: string,
+): boolean {
+  switch (parameter.type) {
+    case 'token':
+      return tokensFrom(values).some((token) => matchesToken(token, operator, value))
+    case 'reference':
+      return referencesFrom(values).some(({ reference, identifier }) =>
+        operator === 'identifier'
+          ? identifier !== undefined && matchesToken(identifier, 'eq', value)
+          : reference !== undefined && matchesReference(reference, value, parameter),
+      )
+    case 'string':
+      return stringsFrom(values).some((text) => matchesString(text, operator, value))
+    case 'date': {
+      const condition = dateCondition(operator, value)
+      return condition !== undefined && rangesFrom(values).some(condition.matches)
+    }
+    case 'number':
+    case 'quantity': {
+      const condition = amountCondition(operator, value)
+      if (!condition) return false
+      const { system, code } = condition.asked
+      return amountsFrom(values).some(
+        (found) =>
+          condition.matches({ startMs: found.low, endMs: found.high }) &&
+          (code === undefined ||
+            (system === undefined
+              ? found.code === code || found.unit === code
+              : found.code === code && found.system === system)),
+      )
+    }
+    case 'uri':
+      return urisFrom(values).some((uri) =>
+        operator === 'below'
+          ? uri.startsWith(value)
+          : operator === 'above'
+            ? value.startsWith(uri)
+            : uri === value,
+      )
+    default:
+      return false
+  }
+}
+
+function matchesToken(token: TokenValue, operator: string, value: string): boolean {
+  if (operator === 'text')
+    return token.text !== undefined && normalString(token.text).startsWith(normalString(value))
+  if (operator === 'of-type') {
+    // system|code|value of an Identifier: the type's coding is not kept here, so only the value is compared.
+    return token.code?.toLowerCase() === (value.split('|')[2] ?? '').toLowerCase()
+  }
+  const bar = value.indexOf('|')
+  const code = value.slice(bar + 1).toLowerCase()
+  const codeMatches = code === '' || token.code?.toLowerCase() === code
+  if (bar === -1) return code !== '' && codeMatches
+  const system = value.slice(0, bar).toLowerCase()
+  if (system === '') return code !== '' && token.system === undefined && codeMatches
+  return token.system?.toLowerCase() === system && codeMatches
+}
+
+function matchesReference(reference: string, value: string, parameter: CompiledParameter): boolean {
+  const plain = reference.split('/_history/')[0] ?? ''
+  const asked = value.split('/_history/')[0] ?? ''
+  if (asked.includes('/') || asked.includes(':')) return plain === asked
+  const targets = (parameter.parameter.target ?? []) as readonly string[]
+  return targets.some((target) => plain === `${target}/${asked}`)
+}
+
+function matchesString(text: string, operator: string, value: string): boolean {
+  if (operator === 'exact') return text === value
+  const [found, asked] = [normalString(text), normalString(value)]
+  return operator === 'contains' ? found.includes(asked) : found.startsWith(asked)
+}
+
+/** Each part must hold on the same element: the component whose code it is has the value, not another one. */
+function matchesComposite(resource: LooseResource, parameter: CompiledParameter, filter: Filter): boolean {
+  const type = resource.resourceType
+  loadStructure(type)
+  const codes = componentCodes(type, parameter)
+  const components = (parameter.parameter.component ?? []) as unknown as readonly { expression: string }[]
+  const roots = partsFor(type, parameter.parameter.expression ?? '').flatMap((part) =>
+    part === type ? [resourceRoot(resource)] : evaluate(resource, part),
+  )
+  return splitValues(filter.value).some((pair) => {
+    const parts = pair.split('$')
+    if (parts.length !== components.length) return false
+    return roots.some((root) =>
+      components.every((component, index) => {
+        const code = codes[index]
+        const part = code === undefined ? undefined : compiledParameters(type).get(code)
+        if (!part) return false
+        return matchesOne(part, evaluate(root, component.expression), 'eq', parts[index] ?? '')
+      }),
+    )
+  })
+}
+
+function resourceRoot(resource: LooseResource): TypedValue {
+  return { type: resource.resourceType, value: resource }
+}

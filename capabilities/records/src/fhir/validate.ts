@@ -17,7 +17,14 @@ export function isKnownType(type: string): boolean {
 /** Every issue of a parsed resource; empty when it may be stored. Never throws for bad input, never repeats a value. */
 export function validate(resource: unknown): Issue[] {
   if (typeof resource !== 'object' || resource === null || Array.isArray(resource)) {
-    return [issue('NOT_A_RESOURCE', '', 'This is not a JSON object.', 'Give a FHIR resource: an object with resourceType.')]
+    return [
+      issue(
+        'NOT_A_RESOURCE',
+        '',
+        'This is not a JSON object.',
+        'Give a FHIR resource: an object with resourceType.',
+      ),
+    ]
   }
   const shape = checkShape(resource)
   if (shape) return [shape]
@@ -27,11 +34,21 @@ export function validate(resource: unknown): Issue[] {
   loadNestedTypes(root, typeof type === 'string' ? type : '', issues)
   if (issues.length > 0) return issues
   if (root.id !== undefined && !(typeof root.id === 'string' && ID.test(root.id))) {
-    return [issue('INVALID_ID', `${root.resourceType}.id`, 'The id is not a FHIR id.', 'Use 1 to 64 of A–Z, a–z, 0–9, - and .')]
+    return [
+      issue(
+        'INVALID_ID',
+        `${root.resourceType}.id`,
+        'The id is not a FHIR id.',
+        'Use 1 to 64 of A–Z, a–z, 0–9, - and .',
+      ),
+    ]
   }
   const tokens: Tokens = {}
   try {
-    validateResource(root as unknown as Resource, { collect: { tokens }, base64BinaryMaxBytes: LIMITS.resourceBytes })
+    validateResource(root as unknown as Resource, {
+      collect: { tokens },
+      base64BinaryMaxBytes: LIMITS.resourceBytes,
+    })
   } catch (error) {
     if (!(error instanceof OperationOutcomeError)) throw error
     for (const found of error.outcome.issue) {
@@ -67,7 +84,12 @@ function checkShape(root: object): Issue | undefined {
     return issue('TOO_DEEP', '', `The resource nests deeper than ${LIMITS.depth} levels.`, 'Flatten it.')
   }
   if (characters > LIMITS.resourceBytes) {
-    return issue('TOO_BIG', '', `The resource is larger than ${LIMITS.resourceBytes} bytes.`, 'Move large data to a Binary and link it.')
+    return issue(
+      'TOO_BIG',
+      '',
+      `The resource is larger than ${LIMITS.resourceBytes} bytes.`,
+      'Move large data to a Binary and link it.',
+    )
   }
   return undefined
 }
@@ -77,11 +99,25 @@ function loadNestedTypes(node: object, path: string, issues: Issue[]): void {
   const type = (node as Record<string, unknown>)['resourceType']
   if (type !== undefined || path === '') {
     if (typeof type !== 'string' || type === '') {
-      issues.push(issue('NOT_A_RESOURCE', path, 'resourceType is missing.', 'Name the type, for example "resourceType": "Patient".'))
+      issues.push(
+        issue(
+          'NOT_A_RESOURCE',
+          path,
+          'resourceType is missing.',
+          'Name the type, for example "resourceType": "Patient".',
+        ),
+      )
       return
     }
     if (!RESOURCE_TYPES.has(type) && isResourcePlace(path)) {
-      issues.push(issue('UNKNOWN_TYPE', `${path}.resourceType`, 'FHIR R4 (4.0.1) has no resource of this type.', 'Use a type of R4, spelled as there.'))
+      issues.push(
+        issue(
+          'UNKNOWN_TYPE',
+          `${path}.resourceType`,
+          'FHIR R4 (4.0.1) has no resource of this type.',
+          'Use a type of R4, spelled as there.',
+        ),
+      )
       return
     }
     loadStructure(type)
@@ -116,16 +152,31 @@ function fromMedplum(found: OperationOutcomeIssue): Issue {
   if (found.code === 'invariant') {
     const key = /\b([a-z]{3}-\d+[a-z]?)\b/.exec(text)?.[1]
     const rule = key ? definitions.constraints.find(([name]) => name === key) : undefined
-    return issue('INVARIANT', path, rule ? `Rule ${rule[0]}: ${rule[2]}` : text, 'Change the element so that the rule holds.')
+    return issue(
+      'INVARIANT',
+      path,
+      rule ? `Rule ${rule[0]}: ${rule[2]}` : text,
+      'Change the element so that the rule holds.',
+    )
   }
   if (text.startsWith('Invalid additional property')) {
-    return issue('STRUCTURE', parentOf(path), 'An element that R4 does not have is here.', 'Remove it, or put it into an extension.')
+    return issue(
+      'STRUCTURE',
+      parentOf(path),
+      'An element that R4 does not have is here.',
+      'Remove it, or put it into an extension.',
+    )
   }
-  if (text.startsWith('Invalid JSON type')) return issue('STRUCTURE', path, text, 'Write the value in the JSON type that FHIR gives it.')
-  if (/^(Invalid|String|Expected number|base64Binary)/.test(text) && !/^Invalid (number of values|empty)/.test(text)) {
+  if (text.startsWith('Invalid JSON type'))
+    return issue('STRUCTURE', path, text, 'Write the value in the JSON type that FHIR gives it.')
+  if (
+    /^(Invalid|String|Expected number|base64Binary)/.test(text) &&
+    !/^Invalid (number of values|empty)/.test(text)
+  ) {
     return issue('VALUE', path, text, 'Write the value in the form of its FHIR data type.')
   }
-  if (text === 'Missing required property') return issue('STRUCTURE', path, 'A required element is missing.', 'Add it.')
+  if (text === 'Missing required property')
+    return issue('STRUCTURE', path, 'A required element is missing.', 'Add it.')
   return issue('STRUCTURE', path, text, 'Bring the element into the shape that R4 gives it.')
 }
 
@@ -134,7 +185,10 @@ function parentOf(path: string): string {
   return dot === -1 ? path : path.slice(0, dot)
 }
 
-type CodeSet = { readonly any: ReadonlySet<string>; readonly bySystem: ReadonlyMap<string, ReadonlySet<string> | true> }
+type CodeSet = {
+  readonly any: ReadonlySet<string>
+  readonly bySystem: ReadonlyMap<string, ReadonlySet<string> | true>
+}
 const codeSets = new Map<string, CodeSet | undefined>()
 
 function codeSet(valueSet: string): CodeSet | undefined {
@@ -161,7 +215,14 @@ function checkRequiredCodes(tokens: Tokens, issues: Issue[]): void {
     if (!set) continue
     for (const { value, path } of values) {
       if (!holds(set, value)) {
-        issues.push(issue('REQUIRED_CODE', path, `The code is not in the required value set ${valueSet.split('|')[0]}.`, 'Use a code of that value set.'))
+        issues.push(
+          issue(
+            'REQUIRED_CODE',
+            path,
+            `The code is not in the required value set ${valueSet.split('|')[0]}.`,
+            'Use a code of that value set.',
+          ),
+        )
       }
     }
   }
