@@ -1,10 +1,10 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { readVectors } from '../test/vectors.ts'
 import { concat, fromHex, toHex } from './bytes.ts'
 import { type CborValue, decode, decodeFirst, encode, tuple } from './cbor.ts'
 import { isAppError } from './errors.ts'
-import { readVectors } from './test-vectors.ts'
 
 const vectors = readVectors<{
   accept: { hex: string; value: unknown; depth?: number }[]

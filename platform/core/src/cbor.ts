@@ -82,7 +82,9 @@ function checkValue(value: unknown, depthLeft: number): void {
       return
     case 'object':
       break
-    default:
+    case 'undefined':
+    case 'function':
+    case 'symbol':
       throw unencodable(`a value of type ${typeof value}`)
   }
   if (value === null || value instanceof Uint8Array) return

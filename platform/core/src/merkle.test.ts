@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { readShared, readVectors } from '../test/vectors.ts'
 import { concat, fromBase64, fromHex, toHex } from './bytes.ts'
 import { Frontier } from './frontier.ts'
 import { sha256 } from './hash.ts'
@@ -23,7 +24,6 @@ import {
   merkleLevels,
   proofFromLevels,
 } from './merkle-proof.ts'
-import { readShared, readVectors } from './test-vectors.ts'
 
 const vectors = readVectors<{
   leaves: string[]

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { readVectors } from '../test/vectors.ts'
 import { concat, fromBase64, fromHex, toHex, utf8 } from './bytes.ts'
 import {
   formatCheckpoint,
@@ -25,7 +26,6 @@ import {
   verifyNoteSignature,
 } from './note.ts'
 import { signingKey } from './sign.ts'
-import { readVectors } from './test-vectors.ts'
 
 interface KeyVector {
   readonly vkey: string

@@ -33,7 +33,10 @@ function jsonOf(schema: Schema, value: unknown): JsonValue {
       const name = members[schema.tag] as string
       return { [schema.tag]: name, ...mapMembers(caseFields(schema, name), members, jsonOf) }
     }
-    default:
+    case 'text':
+    case 'uint':
+    case 'bool':
+    case 'oneOf':
       return value as JsonValue
   }
 }
@@ -55,7 +58,10 @@ function valueFrom(schema: Schema, json: unknown, path: readonly PropertyKey[]):
       if (typeof name !== 'string' || !Object.hasOwn(schema.cases, name)) return json
       return convertMembers(caseFields(schema, name), json, path)
     }
-    default:
+    case 'text':
+    case 'uint':
+    case 'bool':
+    case 'oneOf':
       return json
   }
 }

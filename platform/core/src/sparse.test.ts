@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { readVectors } from '../test/vectors.ts'
 import { fromHex, toHex } from './bytes.ts'
 import { tuple } from './cbor.ts'
 import {
@@ -16,7 +17,6 @@ import {
   valueHashOf,
   verifySparse,
 } from './sparse.ts'
-import { readVectors } from './test-vectors.ts'
 
 interface VectorProof {
   readonly key: string

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { readVectors } from '../test/vectors.ts'
 import { fromHex, toHex, utf8 } from './bytes.ts'
 import { isAppError } from './errors.ts'
 import { leafHash } from './merkle.ts'
 import { parseVerifierKey } from './note.ts'
-import { readVectors } from './test-vectors.ts'
 import { formatTlogProof, parseTlogProof, type TlogProof, verifyTlogProof } from './tlog-proof.ts'
 
 interface ProofVector {
