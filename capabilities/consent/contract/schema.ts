@@ -25,7 +25,7 @@ const controlled = {
 const grantRow = object('A grant: nothing on it says whose, to whom, or what', controlled)
 const delegationRow = object('A delegation: nothing on it says whose or to whom', controlled)
 const glass = {
-  org: text('Organisation that opened it', { max: 64 }),
+  org: text('Organisation that opened it', { min: 1, max: 63 }),
   c,
   na: uint('Ends, ms UTC'),
   openedMs: uint('Opened, block time, ms UTC'),
@@ -79,7 +79,7 @@ export const consentSchema = defineContract({
     delegationEnded: { doc: 'A delegation was ended', data: object('', { d }) },
     glassBroken: {
       doc: 'An organisation opened an emergency',
-      data: object('', { b, org: text('Organisation', { max: 64 }) }),
+      data: object('', { b, org: text('Organisation', { min: 1, max: 63 }) }),
     },
     emergencyReviewed: { doc: 'An emergency was reviewed', data: object('', { b }) },
   },
@@ -102,7 +102,7 @@ export const consentSchema = defineContract({
       doc: 'Break the glass: at most 24 hours. Signed by the organisation.',
       input: object('', {
         b,
-        org: text('The organisation itself', { max: 64 }),
+        org: text('The organisation itself', { min: 1, max: 63 }),
         c,
         na: uint('Ends, ms UTC'),
       }),

@@ -28,7 +28,7 @@ export interface Admission {
   /** Absent where the terms could not be read. */
   readonly terms?: Terms
   readonly owner?: string
-  readonly obligations?: Omit<Obligations, 'masks'>
+  readonly obligations?: Obligations
 }
 
 /**
@@ -91,6 +91,7 @@ export function admit(
     reasons: inOrder(found),
     terms,
     obligations: {
+      masks: terms.masks,
       leaseUntilMs: Math.min(latestMs + terms.lease, terms.notAfter),
       maxVersions,
       showWithheld: terms.showWithheld,
@@ -117,8 +118,7 @@ export function decideVersion(
   const input = { request, state, labels }
   if (!terms.conditions.every((condition) => conditionHolds(kinds, condition, input))) found.add('CONDITION')
   if (found.size > 0) return { permit: false, reasons: inOrder(found) }
-  const masks = terms.masks.filter((mask) => coversMask(mask, labels.type))
-  return { permit: true, reasons: [], obligations: { ...obligations, masks } }
+  return { permit: true, reasons: [], obligations }
 }
 
 /** The whole decision for one version. Several versions of one request: `admit` once, then `decideVersion`. */

@@ -117,7 +117,7 @@ export type Reason = (typeof REASONS)[number]
 
 /** What a permit demands of whoever acts on it. */
 export interface Obligations {
-  /** Elements to leave out of this version. */
+  /** Elements to leave out, of contained resources too: any at all means views, never data keys. */
   readonly masks: readonly string[]
   /** Keys and plaintext are dropped at this time, ms UTC. */
   readonly leaseUntilMs: number

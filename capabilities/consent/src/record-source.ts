@@ -7,8 +7,6 @@ export interface CustodyVersion {
   readonly address: Uint8Array
   readonly version: number
   readonly labels: Labels
-  /** `Type/id` of references inside that say more than the bare reference. */
-  readonly shown: readonly string[]
 }
 
 /**
@@ -27,7 +25,10 @@ export interface RecordSource {
   search(
     owner: Uint8Array,
     query: string,
-  ): Promise<{ readonly versions: readonly CustodyVersion[]; readonly parameters: readonly SearchParameter[] }>
+  ): Promise<{
+    readonly versions: readonly CustodyVersion[]
+    readonly parameters: readonly SearchParameter[]
+  }>
   /** The current version of `Type/id`: whose it is, and its labels; undefined when nothing of that name is here. */
   byRecordId(recordId: string): { readonly directory: boolean; readonly held: CustodyVersion } | undefined
   /** Opens a version: its data key and the stored JSON. Throws `OBJECT_ALTERED`, `OBJECT_MISSING`, `NOT_READABLE`. */

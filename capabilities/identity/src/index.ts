@@ -1,0 +1,7 @@
+export * from './claim.ts'
+export * from './credential.ts'
+export * from './enrolment.ts'
+export * from './matching.ts'
+export * from './receipts.ts'
+export * from './recovery.ts'
+export * from './retention.ts'
