@@ -78,6 +78,8 @@ export type Unlocker =
       readonly publicKey: Uint8Array
       /** Ed25519 public key by which home knows a device's requests, 32 B. Devices only. */
       readonly signKey?: Uint8Array
+      /** WebAuthn credential id, to ask the browser for the right one. Passkeys only. */
+      readonly credential?: Uint8Array
       readonly addedMs: number
     }
   | {

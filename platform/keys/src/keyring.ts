@@ -1,4 +1,14 @@
-import { AppError, equal, hash, hmac, type Random, type SigningKey, sealKeyPair, signingKey } from '@salus/core'
+import {
+  AppError,
+  equal,
+  hmacBytes,
+  type Random,
+  type SigningKey,
+  sealKeyPair,
+  sha256,
+  signingKey,
+  utf8,
+} from '@salus/core'
 import {
   CATEGORIES,
   type Category,
@@ -50,7 +60,11 @@ export function currentEpoch(keyring: Keyring, category: Category): CompartmentE
  * Starts a new epoch of the named compartments (claim, device compromise, delegate removal, erasure, yearly).
  * Section keys are renewed too: a delegate who had one keeps what she read and gets nothing newer.
  */
-export function nextEpochs(keyring: Keyring, categories: readonly Category[], context: KeyringContext): Keyring {
+export function nextEpochs(
+  keyring: Keyring,
+  categories: readonly Category[],
+  context: KeyringContext,
+): Keyring {
   const wanted = new Set(categories)
   return {
     ...keyring,
@@ -99,7 +113,7 @@ export function compartmentPublicKey(keyring: Keyring, category: Category): Uint
 }
 
 /** Id of a ledger object: first 16 B of `H` of its controller's public key (protocol §4, §11). */
-export const controlledId = (publicKey: Uint8Array): Uint8Array => hash(publicKey).slice(0, 16)
+export const controlledId = (publicKey: Uint8Array): Uint8Array => sha256(publicKey).slice(0, 16)
 
 /** Adds a fresh one-time controller key; returns the new keyring and the key with the id of what it controls. */
 export function addController(
@@ -110,7 +124,11 @@ export function addController(
   limit(keyring.controllers.length, KEYRING_LIMITS.controllers, 'controller keys')
   const key = signingKey(random(32))
   const controller: ControllerKey = { kind, id: controlledId(key.publicKey), seed: key.seed }
-  return { keyring: { ...keyring, controllers: [...keyring.controllers, controller] }, id: controller.id, key }
+  return {
+    keyring: { ...keyring, controllers: [...keyring.controllers, controller] },
+    id: controller.id,
+    key,
+  }
 }
 
 /** The key that controls a ledger object now, or undefined. */
@@ -129,7 +147,9 @@ export function replaceController(
     throw new AppError('KEYRING_CONTROLLER', 'id: no controller key of this keyring controls that object', {})
   }
   const key = signingKey(random(32))
-  const controllers = keyring.controllers.map((each) => (equal(each.id, id) ? { ...each, seed: key.seed } : each))
+  const controllers = keyring.controllers.map((each) =>
+    equal(each.id, id) ? { ...each, seed: key.seed } : each,
+  )
   return { keyring: { ...keyring, controllers }, key }
 }
 
@@ -158,7 +178,7 @@ export function linkKey(keyring: Keyring, org: string): SigningKey | undefined {
 }
 
 /** `sub = HMAC(linkSecret, orgId)`: what an organisation knows the owner by. 32 B. Protocol §9. */
-export const linkSub = (keyring: Keyring, org: string): Uint8Array => hmac(keyring.linkSecret, org)
+export const linkSub = (keyring: Keyring, org: string): Uint8Array => hmacBytes(keyring.linkSecret, utf8(org))
 
 /** Adds an unlocker, or replaces the one with the same id. */
 export function withUnlocker(keyring: Keyring, unlocker: Unlocker): Keyring {
@@ -174,7 +194,10 @@ export function withoutUnlocker(keyring: Keyring, id: Uint8Array): Keyring {
 
 /** Builds the sections, one per category, in the fixed order. */
 export function mapSections(make: (category: Category) => Section): Record<Category, Section> {
-  return Object.fromEntries(CATEGORIES.map((category) => [category, make(category)])) as Record<Category, Section>
+  return Object.fromEntries(CATEGORIES.map((category) => [category, make(category)])) as Record<
+    Category,
+    Section
+  >
 }
 
 function lastEpoch(section: Section): CompartmentEpoch {
@@ -185,6 +208,8 @@ function lastEpoch(section: Section): CompartmentEpoch {
 
 function limit(count: number, max: number, what: string): void {
   if (count >= max) {
-    throw new AppError('KEYRING_LIMIT', `${what}: at most ${max}; remove those that have ended first`, { max })
+    throw new AppError('KEYRING_LIMIT', `${what}: at most ${max}; remove those that have ended first`, {
+      max,
+    })
   }
 }
