@@ -1,0 +1,202 @@
+import { AppError, type CborValue, decode, encode, gcmSeal, type Random, type SignedForm } from '@salus/core'
+import type { Sql } from '@salus/host'
+import { type LinkRegistration, type LinkStatement, openLinkStatement } from '../enrolment.ts'
+import type { CodeContent, EnrolmentCodes } from './enrolment-codes.ts'
+import type { IdentityAudit, IdentityKeys, OwnerDirectory } from './ports.ts'
+
+/** A person's device, or her delegate's, as this organisation knows it. */
+export interface RegisteredLink {
+  readonly owner: Uint8Array
+  /** Set for a delegate's key. */
+  readonly delegation?: Uint8Array
+  /** Organisation that keeps the keyring. */
+  readonly home: string
+}
+
+export interface LinksParts {
+  readonly sql: Sql
+  readonly key: Uint8Array
+  readonly keys: IdentityKeys
+  readonly owners: OwnerDirectory
+  readonly codes: EnrolmentCodes
+  readonly audit: IdentityAudit
+  readonly random: Random
+  /** Whether the ledger shows this delegation active now. */
+  readonly delegationIsActive: (d: Uint8Array) => boolean
+}
+
+/**
+ * Link keys: one per person and organisation, known to that organisation only (protocol §§2, 9). A first one needs a
+ * code from the desk; a new one replaces the old with its signature; a delegate's needs the patient's.
+ */
+export class Links {
+  readonly #parts: LinksParts
+
+  constructor(parts: LinksParts) {
+    this.#parts = parts
+    parts.sql.exec(
+      `CREATE TABLE IF NOT EXISTS identity_link (
+         linkKey BLOB PRIMARY KEY, owner BLOB NOT NULL, d BLOB, home TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID`,
+    )
+    parts.sql.exec('CREATE INDEX IF NOT EXISTS identity_link_owner ON identity_link (owner)')
+  }
+
+  /** The owner that a key acts for; a delegate's key counts only while its delegation is active. */
+  find(linkKey: Uint8Array): RegisteredLink | undefined {
+    const row = this.#parts.sql.prepare('SELECT * FROM identity_link WHERE linkKey = ?').get(linkKey)
+    if (row === undefined) return undefined
+    const link = { owner: row['owner'] as Uint8Array, home: row['home'] as string }
+    const d = row['d'] as Uint8Array | null
+    return d === null ? link : { ...link, delegation: d }
+  }
+
+  /**
+   * Registers the first link key of a person whom staff identified. Her write card comes with it, so that everything
+   * this organisation holds of her is hers to open from now on.
+   * Throws AppError `CODE_REFUSED`, `LINK_KEY`, `BAD_SIGNATURE`, `CONFLICT`.
+   */
+  async enrol(input: {
+    readonly code: string
+    readonly linkKey: Uint8Array
+    readonly statement: SignedForm
+    readonly card: SignedForm
+  }): Promise<{ readonly owner: Uint8Array; readonly wrapped: number }> {
+    const { owners, codes, audit } = this.#parts
+    const statement = this.#open(input.statement, input.linkKey)
+    if (statement.d !== undefined || statement.replaces !== undefined)
+      throw new AppError('LINK_KEY', 'statement: a first link key names no delegation and replaces nothing')
+    const content: CodeContent = codes.redeem(input.code)
+    const owner = owners.byOwner(content.owner)
+    if (owner === undefined)
+      throw new AppError('NOT_FOUND', 'code: its patient is no longer here; ask the desk')
+    if (owner.linkKey !== undefined)
+      throw new AppError(
+        'CONFLICT',
+        'link: this patient is enrolled already; replace the key with the old one’s signature',
+      )
+    this.#store(input.linkKey, content.owner, statement, {
+      v: 1,
+      statement: input.statement.bytes,
+      sig: input.statement.sig,
+      proofing: content.proofing,
+    })
+    owners.setLink(content.owner, { linkKey: input.linkKey, sub: statement.sub })
+    if (owner.status === 'unclaimed') owners.setStatus(content.owner, 'self')
+    const wrapped = await owners.setCard(content.owner, input.card, { rewrapEverything: false })
+    await audit.record({
+      owner: content.owner,
+      act: 'enrol',
+      count: wrapped,
+      ...(content.proofing.staff === undefined ? {} : { staff: content.proofing.staff }),
+    })
+    return { owner: content.owner, wrapped }
+  }
+
+  /** Replaces a link key: signed by the new one and endorsed by the old one. Returns the owner. */
+  async replace(input: {
+    readonly oldKey: Uint8Array
+    readonly newKey: Uint8Array
+    readonly statement: SignedForm
+    readonly endorsement: Uint8Array
+  }): Promise<Uint8Array> {
+    const { owners, audit, sql } = this.#parts
+    const old = this.find(input.oldKey)
+    if (old === undefined || old.delegation !== undefined)
+      throw new AppError('LINK_KEY', 'replaces: is not registered here')
+    const statement = this.#open(input.statement, input.newKey, { key: input.oldKey, sig: input.endorsement })
+    if (statement.replaces === undefined) throw new AppError('LINK_KEY', 'replaces: name the key that ends')
+    const registered = owners.byOwner(old.owner)
+    sql.transaction(() => {
+      sql.prepare('DELETE FROM identity_link WHERE linkKey = ?').run(input.oldKey)
+      this.#store(input.newKey, old.owner, statement, {
+        v: 1,
+        statement: input.statement.bytes,
+        sig: input.statement.sig,
+        endorsement: input.endorsement,
+        proofing: { level: 'IAL2', kind: 'existing-account', time: statement.time },
+      })
+    })
+    owners.setLink(old.owner, { linkKey: input.newKey, sub: statement.sub })
+    if (registered?.status === 'hosted') owners.setStatus(old.owner, 'self')
+    await audit.record({ owner: old.owner, act: 'link' })
+    return old.owner
+  }
+
+  /** Registers a delegate's own key, endorsed by the patient's. It acts while its delegation is active. */
+  async addDelegate(input: {
+    readonly linkKey: Uint8Array
+    readonly statement: SignedForm
+    readonly patientKey: Uint8Array
+    readonly endorsement: Uint8Array
+  }): Promise<void> {
+    const { audit, delegationIsActive } = this.#parts
+    const patient = this.find(input.patientKey)
+    if (patient === undefined || patient.delegation !== undefined)
+      throw new AppError('LINK_KEY', 'endorsement: must be by the patient’s own link key, registered here')
+    const statement = this.#open(input.statement, input.linkKey, {
+      key: input.patientKey,
+      sig: input.endorsement,
+    })
+    const { d } = statement
+    if (d === undefined || !delegationIsActive(d))
+      throw new AppError('LINK_KEY', 'd: must be a delegation that is active on the ledger')
+    this.#store(input.linkKey, patient.owner, statement, {
+      v: 1,
+      statement: input.statement.bytes,
+      sig: input.statement.sig,
+      endorsement: input.endorsement,
+      proofing: { level: 'IAL2', kind: 'existing-account', time: statement.time },
+    })
+    await audit.record({ owner: patient.owner, act: 'delegate' })
+  }
+
+  /** Forgets every key of an owner. */
+  removeOwner(owner: Uint8Array): void {
+    this.#parts.sql.prepare('DELETE FROM identity_link WHERE owner = ?').run(owner)
+  }
+
+  /** The link key that a statement says it is by, before its signature is checked. */
+  static linkKeyIn(statement: SignedForm): Uint8Array {
+    const value = decode(statement.bytes, { maxBytes: 1_024 }) as Readonly<Record<string, CborValue>>
+    const linkKey = value['linkKey']
+    if (!(linkKey instanceof Uint8Array)) throw new AppError('LINK_KEY', 'statement: names no link key')
+    return linkKey
+  }
+
+  #open(
+    signed: SignedForm,
+    linkKey: Uint8Array,
+    endorsedBy?: { readonly key: Uint8Array; readonly sig: Uint8Array },
+  ): LinkStatement {
+    const { org, chainId } = this.#parts.keys
+    return openLinkStatement({
+      signed,
+      linkKey,
+      org,
+      chainId,
+      ...(endorsedBy === undefined ? {} : { endorsedBy }),
+    })
+  }
+
+  #store(
+    linkKey: Uint8Array,
+    owner: Uint8Array,
+    statement: LinkStatement,
+    registration: LinkRegistration,
+  ): void {
+    const { sql, key, random } = this.#parts
+    const sealed = gcmSeal({
+      key,
+      aad: linkKey,
+      plaintext: encode(registration as unknown as CborValue),
+      random,
+    })
+    try {
+      sql
+        .prepare('INSERT INTO identity_link VALUES (?, ?, ?, ?, ?)')
+        .run(linkKey, owner, statement.d ?? null, statement.home, sealed)
+    } catch (cause) {
+      throw new AppError('CONFLICT', 'linkKey: is registered here already; draw a new one', {}, { cause })
+    }
+  }
+}
