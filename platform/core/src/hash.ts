@@ -8,7 +8,10 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return native.sha256(bytes)
 }
 
-/** `H(a, b, …)`: SHA-256 over the DAG-CBOR tuple of the parts; 32 bytes. Protocol, Forms. */
+/**
+ * `H(a, b, …)`: SHA-256 over the DAG-CBOR tuple of the parts; 32 bytes. Protocol, Forms.
+ * `H(x)` of one byte string is over its bytes as they are: that is `sha256`.
+ */
 export function hash(...parts: CborValue[]): Uint8Array {
   return native.sha256(tuple(...parts))
 }
