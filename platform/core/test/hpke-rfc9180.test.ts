@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { Aes128Gcm, Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, ExportOnly, HkdfSha256 } from '@hpke/core'
+import { Aes128Gcm, Aes256Gcm, CipherSuite, ExportOnly, HkdfSha256 } from '@hpke/core'
+import { DhkemX25519HkdfSha256 } from '@hpke/dhkem-x25519'
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { describe, expect, test } from 'vitest'
 import { fromHex, toHex } from '../src/bytes.ts'
