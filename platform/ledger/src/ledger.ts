@@ -154,6 +154,7 @@ export class Ledger {
     const { height, timeMs, stateRoot } = outcome.leaf
     this.#store.commit(change)
     this.#tree.adopt(update)
+    this.#registry.committed(change.puts)
     this.#remember(outcome)
     this.#seen.dropBefore(timeMs)
     this.#head = { height, timeMs, stateRoot }

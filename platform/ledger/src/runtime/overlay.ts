@@ -1,4 +1,5 @@
 import { compareBytes } from '@salus/core'
+import { startsWith } from '../state/memory-store.ts'
 import type { Entry, ScanOptions, StateStore } from '../state/store.ts'
 import { nameOf } from './keys.ts'
 
@@ -105,10 +106,4 @@ function changesUnder(
     }
   }
   return [...found.values()].sort((a, b) => compareBytes(a[0], b[0]))
-}
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  if (bytes.length < prefix.length) return false
-  for (let at = 0; at < prefix.length; at++) if (bytes[at] !== prefix[at]) return false
-  return true
 }

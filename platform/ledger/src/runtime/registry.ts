@@ -1,8 +1,10 @@
 import { AppError, assert } from '@salus/core'
 import { governance } from '../contracts/governance/schema.ts'
+import { startsWith } from '../state/memory-store.ts'
 import type { StateStore } from '../state/store.ts'
 import type { Active } from './context.ts'
 import type { Contract } from './define.ts'
+import { keyCodec } from './keys.ts'
 import { storedRows } from './overlay.ts'
 import { readTables } from './tables.ts'
 
@@ -13,7 +15,11 @@ export interface Registry {
    * @throws {AppError} UPGRADE_REQUIRED when a version acts that this program does not have
    */
   activeAt(store: StateStore, height: number): Active
+  /** Tells it what a committed block changed: the voted upgrades are read again only if they did. */
+  committed(keys: Iterable<readonly [key: Uint8Array, value: unknown]>): void
 }
+
+const UPGRADES = keyCodec(governance.name, 'upgrades', governance.tables.upgrades).prefix
 
 export interface ContractVersion {
   readonly name: string
@@ -39,15 +45,25 @@ export function openRegistry(contracts: readonly Contract[], first: readonly Con
     )
   }
 
+  let voted: readonly (ContractVersion & { readonly from: number })[] | undefined
+
+  function read(store: StateStore) {
+    const rows = [...readTables(governance, storedRows(store)).upgrades.scan([])]
+    return rows.flatMap(([[name, from], { version, readyHeight }]) =>
+      readyHeight === undefined ? [] : [{ name, version, from }],
+    )
+  }
+
   return {
     activeAt(store, height) {
+      voted ??= read(store)
       const active = new Map(first.map((version) => [version.name, contractOf(version)]))
-      const { upgrades } = readTables(governance, storedRows(store))
       // Ordered by contract and height, so of several upgrades the latest wins.
-      for (const [[name, from], { version, readyHeight }] of upgrades.scan([])) {
-        if (from <= height && readyHeight !== undefined) active.set(name, contractOf({ name, version }))
-      }
+      for (const upgrade of voted) if (upgrade.from <= height) active.set(upgrade.name, contractOf(upgrade))
       return active
+    },
+    committed(keys) {
+      for (const [key] of keys) if (startsWith(key, UPGRADES)) voted = undefined
     },
   }
 }
