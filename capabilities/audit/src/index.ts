@@ -1,1 +1,6 @@
-export {}
+export * from './canonical-json.ts'
+export * from './codes.ts'
+export * from './event.ts'
+export * from './lists.ts'
+export * from './read-event.ts'
+export * from './sequence.ts'
