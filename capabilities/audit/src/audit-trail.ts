@@ -43,7 +43,7 @@ export interface AuditKeys {
 export interface AuditTrailParts {
   readonly sql: Sql
   readonly keys: AuditKeys
-  readonly log: { appendMany(leaves: readonly Uint8Array[]): Promise<{ readonly firstIndex: number }> }
+  readonly log: { appendMany(leaves: readonly Uint8Array[]): Promise<{ readonly index: number }> }
   readonly random: Random
   /** Calendar year (UTC) of a time. */
   readonly yearOf: (timeMs: number) => number
@@ -86,7 +86,7 @@ export class AuditTrail {
     }
     for (const [year, owners] of years) await keys.ensureAuditKeys(owners, year)
     const salted = entries.map((entry) => ({ entry, salt: random(32), digest: sha256(entry.json) }))
-    const { firstIndex } = await log.appendMany(
+    const { index: firstIndex } = await log.appendMany(
       salted.map(({ entry, salt, digest }) => auditLeaf(salt, entry.eventId, digest)),
     )
     const recorded = salted.map(({ entry, salt, digest }, at) => ({

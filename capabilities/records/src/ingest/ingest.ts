@@ -41,7 +41,7 @@ export interface ImportedVersion {
 
 /** Where sealed leaves go: the organisation's fact log. Resolves when they are durable and integrated. */
 export interface LeafSink {
-  appendMany(leaves: readonly Uint8Array[]): Promise<{ readonly firstIndex: number }>
+  appendMany(leaves: readonly Uint8Array[]): Promise<{ readonly index: number }>
 }
 
 export interface IngestParts {
@@ -220,7 +220,7 @@ export class Ingest {
     newOwners: readonly OwnerRow[],
   ): Promise<void> {
     const { vault, log, custody, index, keys } = this.#parts
-    const [{ firstIndex }] = await Promise.all([
+    const [{ index: firstIndex }] = await Promise.all([
       log.appendMany(sealed.map(({ version }) => version.leaf)),
       vault.putMany(sealed.map(({ version }) => version.object)),
     ])
