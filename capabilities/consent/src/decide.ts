@@ -56,7 +56,11 @@ export function admit(
   deny('TEXT_MISMATCH', !textHolds(terms, kinds))
   deny('NO_GRANT', grant === undefined)
   deny('REVOKED', state.revokedOnSight || grant?.state === 'revoked')
-  deny('EXPIRED', latestMs >= terms.notAfter || (grant !== undefined && latestMs >= grant.na))
+  deny(
+    'EXPIRED',
+    latestMs >= terms.notAfter ||
+      (grant !== undefined && (grant.state === 'expired' || latestMs >= grant.na)),
+  )
   deny('NOT_YET', earliestMs < terms.notBefore)
   deny('COMMITMENT', grant !== undefined && !matchesGrant(grant, carried.terms, carried.salt))
   deny(

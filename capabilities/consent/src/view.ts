@@ -110,12 +110,25 @@ function leaveOut(node: Node, path: string, steps: readonly string[], rules: Vie
     const value = node[name]
     const here = `${path}.${step}`
     if (rest.length > 0) {
-      for (const item of Array.isArray(value) ? value : [value])
+      for (const item of Array.isArray(value) ? value : [value]) {
         if (isNode(item)) leaveOut(item, here, rest, rules, found)
+      }
+      dropEmpty(node, name, rules.isRequired(here))
     } else if (!name.startsWith('_') || !(bare in node)) {
       replace(node, bare, rules.isRequired(here), found)
     }
   }
+}
+
+/** FHIR knows no empty objects and lists: what a mask emptied goes, or becomes a stand-in where it is required. */
+function dropEmpty(node: Node, name: string, required: boolean): void {
+  const value = node[name]
+  const isEmpty = (item: unknown): boolean => isNode(item) && Object.keys(item).length === 0
+  if (Array.isArray(value) ? !value.some(isEmpty) : !isEmpty(value)) return
+  const kept = Array.isArray(value) ? value.filter((item) => !isEmpty(item)) : []
+  if (kept.length > 0) node[name] = kept
+  else if (required) node[name] = Array.isArray(value) ? [absent()] : absent()
+  else delete node[name]
 }
 
 /**
