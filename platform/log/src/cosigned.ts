@@ -21,7 +21,7 @@ interface Cosigned {
 }
 
 /** Checkpoints kept at once. Cosigners that are further behind than this cosign nothing of use. */
-const KEPT = 256
+const KEPT = 64
 
 /** Checkpoints of one log with the cosignatures that others made, newest last, durable. */
 export class CosignedCheckpoints {
@@ -74,6 +74,15 @@ export class CosignedCheckpoints {
   /** The newest sufficiently cosigned checkpoint of at least `size` leaves. */
   newest(size = 0): Cosigned | undefined {
     return this.#kept.findLast((one) => one.size >= size && this.#suffices(one))
+  }
+
+  /** Of those of at least `size` leaves the one with the most cosigners, the newest of several. */
+  fullest(size = 0): Cosigned | undefined {
+    let best: Cosigned | undefined
+    for (const one of this.#kept) {
+      if (one.size >= size && one.signatures.length >= (best?.signatures.length ?? 0)) best = one
+    }
+    return best
   }
 
   #suffices({ signatures }: Cosigned): boolean {

@@ -1,7 +1,14 @@
 export type { Sufficient } from './cosigned.ts'
 export { LEAF_MAX_BYTES } from './log-layout.ts'
 export type { Membership } from './membership.ts'
-export { blockLogOrigin, cosignerKey, FACT_KINDS, factLeaf, factLogOrigin } from './names.ts'
+export {
+  blockLogOrigin,
+  cosignerKey,
+  FACT_KINDS,
+  factLeaf,
+  factLogOrigin,
+  quorumAndWitness,
+} from './names.ts'
 export {
   decodeReceipt,
   encodeReceipt,

@@ -8,6 +8,7 @@ import {
   type VerifierKey,
   verifierKey,
 } from '@salus/core'
+import { quorumOf } from '@salus/ledger'
 
 /** Origin of a network's block log: the same at every node, so that cosignatures of one checkpoint fit together. */
 export function blockLogOrigin(chainId: Uint8Array): string {
@@ -22,6 +23,22 @@ export function factLogOrigin(chainId: Uint8Array, org: string): string {
 /** The key under which an organisation cosigns: its log key, under its id. */
 export function cosignerKey(org: string, logKey: Uint8Array): VerifierKey {
   return verifierKey(org, logKey, NOTE_COSIGNATURE)
+}
+
+/**
+ * The rule of protocol §11 for `TileLogOptions.sufficient`: `⌊2n/3⌋+1` of the organisations, and below four of them
+ * also one witness. Both lists are asked for anew each time, since membership changes.
+ */
+export function quorumAndWitness(
+  organisations: () => readonly string[],
+  witnesses: () => readonly string[],
+): (names: readonly string[]) => boolean {
+  return (names) => {
+    const orgs = organisations()
+    const signed = orgs.filter((org) => names.includes(org)).length
+    if (signed < quorumOf(orgs.length)) return false
+    return orgs.length >= 4 || witnesses().some((witness) => names.includes(witness))
+  }
 }
 
 /** Kinds of facts that the platform knows; capabilities register further ones. Protocol, Forms. */

@@ -127,10 +127,22 @@ export class TileLog {
     return this.#signed({ origin: this.origin, size, root: await this.rootAt(size) })
   }
 
-  /** The newest checkpoint of at least `size` leaves that is sufficiently cosigned. */
-  cosignedCheckpoint(size = 0): { readonly size: number; readonly note: string } | undefined {
-    const found = this.#cosigned.newest(size)
-    return found && { size: found.size, note: this.#noted(found.text, found.signatures) }
+  /**
+   * The newest checkpoint of at least `size` leaves that is sufficiently cosigned: what receipts are proven under.
+   * As long as there is none, `isSufficient` is false and it is the one with the most cosigners.
+   */
+  cosignedCheckpoint(
+    size = 0,
+  ): { readonly size: number; readonly note: string; readonly isSufficient: boolean } | undefined {
+    const sufficient = this.#cosigned.newest(size)
+    const found = sufficient ?? this.#cosigned.fullest(size)
+    return (
+      found && {
+        size: found.size,
+        note: this.#noted(found.text, found.signatures),
+        isSufficient: sufficient !== undefined,
+      }
+    )
   }
 
   /**

@@ -21,10 +21,12 @@ export function verifyBlock(
   const { checkpoint, note } = openCheckpoint(proof.checkpoint, blockLogKeys(membership, expected))
   const { origin, size, root } = checkpoint
   if (origin !== expected) throw new AppError('RECEIPT', 'the checkpoint is not of this network’s block log')
+  if (proof.index !== height)
+    throw new AppError('RECEIPT', 'the block log holds block h as its leaf h, genesis first')
   if (!verifyInclusion({ leafHash: leafHash(leaf), index: proof.index, size, proof: proof.hashes, root }))
     throw new AppError('RECEIPT', 'the block is not in the block log')
   // Whoever held a key at some height from the block to the checkpoint may have cosigned it. Each organisation counts once.
-  const cosigners = cosignersOf(membership, height, Math.max(height, size)).filter(
+  const cosigners = cosignersOf(membership, height, size - 1).filter(
     ({ keys }) => verifiedSignatures(note, keys).length > 0,
   )
   const { quorum, needsWitness, count } = quorumRule(membership)

@@ -82,6 +82,9 @@ async function network(orgCount: number) {
     origin: blockLogOrigin(chain),
     key: logKey('org-0'),
   })
+  await blocks.append(
+    encodeBlockLeaf({ height: 0, timeMs: 1, stateRoot: chain, txRoot: chain, eventRoot: chain }),
+  )
   let height = 0
 
   async function block({ rows = [], txs = [] }: { rows?: Rows; txs?: Uint8Array[] }) {
