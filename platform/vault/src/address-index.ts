@@ -17,9 +17,8 @@ const MIN_SLOTS = 1_024
 const EMPTY = 0xffff_ffff
 
 /**
- * Address → place, in two flat arrays with open addressing: 44 B a slot, at most three quarters full, so some
- * 60–120 B an object where a Map of strings and objects takes 300 B (measured in the test). Addresses are SHA-256
- * outputs, so their first four bytes are the hash.
+ * Address → place, in two flat arrays with open addressing: 44 B a slot, at most three quarters full, so 60 to 120 B
+ * an object. Addresses are SHA-256 outputs, so their first four bytes are the hash.
  */
 export class AddressIndex {
   #slots = MIN_SLOTS
