@@ -1,0 +1,8 @@
+export { type BlockLog, type BlockLogOptions, openBlockLog } from './block-log.ts'
+export * from './blocks-answer.ts'
+export { BLOCK_MAX_BODIES, BLOCK_MAX_BYTES, QUEUE_MAX_BUNDLES, QUEUE_MAX_BYTES } from './bundle-queue.ts'
+export { CLOCK_DEVIATION_MS } from './cosigner.ts'
+export * from './cosigners.ts'
+export * from './follower.ts'
+export * from './operator.ts'
+export * from './transport.ts'

@@ -1,0 +1,5 @@
+export * from './engine.ts'
+export * from './receipt-parts.ts'
+export * from './sponsor.ts'
+export type { FinalStatus, Following, TxStatus } from './tracker.ts'
+export * from './verify-pool.ts'
