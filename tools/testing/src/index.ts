@@ -1,0 +1,1 @@
+export { type SampleFile, sampleFiles } from './samples/index.ts'

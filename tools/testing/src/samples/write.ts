@@ -1,0 +1,12 @@
+/**
+ * Writes the samples into `samples/`. Run by hand after a change of the generator; `samples.test.ts` fails while the
+ * two disagree.
+ *
+ *   node tools/testing/src/samples/write.ts
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { sampleFiles } from './index.ts'
+
+const folder = new URL('../../../../samples/', import.meta.url)
+mkdirSync(folder, { recursive: true })
+for (const file of sampleFiles()) writeFileSync(new URL(file.name, folder), file.text)
