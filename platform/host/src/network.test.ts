@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, describe, expect, test } from 'vitest'
 import { memoryNetwork, type Network, type Serve } from './network.ts'
@@ -16,7 +16,7 @@ const handler: Serve = async (request) => {
 const memory = memoryNetwork()
 memory.serve('http://node-a', handler)
 
-const server = createServer(async (incoming, outgoing) => {
+async function respond(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const chunks: Buffer[] = []
   for await (const chunk of incoming) chunks.push(chunk)
   const body = chunks.length > 0 ? { body: Buffer.concat(chunks) } : {}
@@ -27,7 +27,8 @@ const server = createServer(async (incoming, outgoing) => {
   outgoing
     .writeHead(response.status, Object.fromEntries(response.headers))
     .end(Buffer.from(await response.arrayBuffer()))
-})
+}
+const server = createServer((incoming, outgoing) => void respond(incoming, outgoing))
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 afterAll(() => server.close())
 
