@@ -214,13 +214,17 @@ export class Keystore {
     if (this.#closed) return
     this.#closed = true
     this.#sealTimer?.cancel()
-    await this.#inTurn(async () => {
-      if (this.#broken === undefined) await this.#seal()
-      await this.#current.file.close()
-      this.#current.ksk.fill(0)
-      for (const key of this.#keys.values()) key.fill(0)
-      this.#keys.clear()
-    }).finally(() => this.#lock.release())
+    try {
+      await this.#inTurn(async () => {
+        if (this.#broken === undefined) await this.#seal()
+        await this.#current.file.close()
+        this.#current.ksk.fill(0)
+        for (const key of this.#keys.values()) key.fill(0)
+        this.#keys.clear()
+      })
+    } finally {
+      await this.#lock.release()
+    }
   }
 
   #submit(changes: readonly KeyChange[]): Promise<number> {

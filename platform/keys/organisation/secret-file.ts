@@ -1,4 +1,6 @@
-/** One small file that only its owner may read, kept outside the data directory. The real one is in `system/`. */
+import { AppError } from '@salus/core'
+
+/** One small file of mode 0600 outside the data directory. Injected: its adapter is the machine's affair. */
 export interface SecretFile {
   /** Where it is, for messages. */
   readonly where: string
@@ -18,7 +20,9 @@ export function memorySecretFile(content?: Uint8Array): SecretFile & { openToOth
       return bytes && { bytes: bytes.slice(), openToOthers: this.openToOthers }
     },
     async create(made) {
-      bytes ??= made.slice()
+      if (bytes !== undefined)
+        throw new AppError('SECRET_FILE_EXISTS', 'the file exists; remove it only if nothing needs it')
+      bytes = made.slice()
     },
   }
 }

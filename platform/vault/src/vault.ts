@@ -171,14 +171,18 @@ export class Vault implements ObjectStore {
     if (this.#closed) return
     this.#closed = true
     this.#sealTimer?.cancel()
-    await this.#inTurn(async () => {
-      if (this.#active === undefined) return
-      if (this.#broken === undefined) {
-        await this.#seal(this.#active)
-        await this.#writeIndex(this.#active.state)
-      }
-      await this.#active.file.close()
-    }).finally(() => this.#lock.release())
+    try {
+      await this.#inTurn(async () => {
+        if (this.#active === undefined) return
+        if (this.#broken === undefined) {
+          await this.#seal(this.#active)
+          await this.#writeIndex(this.#active.state)
+        }
+        await this.#active.file.close()
+      })
+    } finally {
+      await this.#lock.release()
+    }
   }
 
   async #flushWaiting(): Promise<void> {

@@ -1,1 +1,0 @@
-export { secretFile } from './secret-file.ts'
