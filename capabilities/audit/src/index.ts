@@ -1,3 +1,4 @@
+export * from './audit-trail.ts'
 export * from './canonical-json.ts'
 export * from './codes.ts'
 export * from './event.ts'

@@ -237,8 +237,7 @@ export class Grantee {
     for (const item of content.items) {
       const common = { g, oid: item.oid, custodian, leaseUntilMs: content.leaseUntil }
       if (item.kind === 'view') {
-        const recordId = recordIdOf(item.view)
-        versions.push({ ...common, recordId, json: utf8(item.view), dek: undefined })
+        versions.push({ ...common, ...identityOf(item.view), json: utf8(item.view), dek: undefined })
       } else if (item.kind === 'dek') {
         const at = keyed.indexOf(item)
         const address = addresses[at]
@@ -248,8 +247,8 @@ export class Grantee {
             'OBJECT_MISSING',
             'release: the ciphertext of a released version is missing or altered',
           )
-        const { recordId, json } = decodeVersion(openObject(object, item.dek))
-        versions.push({ ...common, recordId, json: Uint8Array.from(json), dek: item.dek })
+        const { recordId, version, json } = decodeVersion(openObject(object, item.dek))
+        versions.push({ ...common, recordId, version, json: Uint8Array.from(json), dek: item.dek })
       }
     }
     return versions
@@ -277,7 +276,8 @@ export class Grantee {
       g: grant.g,
       requestHash,
       seq: request.seq,
-      versions: versions.map(({ oid, recordId }) => ({ oid, recordId })),
+      prev: request.prev,
+      versions: versions.map(({ oid, recordId, version }) => ({ oid, recordId, version })),
       ...(request.query === undefined ? {} : { query: request.query }),
       head: { height: head.height, ageMs: Math.max(0, clock.now() - head.timeMs) },
     })
@@ -294,7 +294,12 @@ function refusalIn(reply: SignedForm, key: Uint8Array, chainId: Uint8Array): Ref
   }
 }
 
-function recordIdOf(view: string): string {
-  const { resourceType, id } = JSON.parse(view) as { resourceType: string; id: string }
-  return `${resourceType}/${id}`
+/** Which record and version a view is of: the server sets both at write, and no mask covers them. */
+function identityOf(view: string): { recordId: string; version: number } {
+  const { resourceType, id, meta } = JSON.parse(view) as {
+    resourceType: string
+    id: string
+    meta?: { versionId?: string }
+  }
+  return { recordId: `${resourceType}/${id}`, version: Number(meta?.versionId ?? 1) }
 }

@@ -7,6 +7,7 @@ export interface LeasedVersion {
   readonly oid: Uint8Array
   readonly custodian: string
   readonly recordId: string
+  readonly version: number
   /** FHIR JSON as released: the stored bytes, or a view. */
   readonly json: Uint8Array
   /** Absent for a view. */

@@ -61,9 +61,11 @@ export interface Access {
   readonly g?: Uint8Array | undefined
   readonly requestHash?: Uint8Array
   readonly seq?: number
+  readonly prev?: Uint8Array
   readonly versions: readonly {
     readonly oid: Uint8Array
     readonly recordId: string
+    readonly version: number
     readonly viewHash?: Uint8Array
   }[]
   readonly query?: string
@@ -71,6 +73,9 @@ export interface Access {
   readonly reasons?: readonly string[]
   readonly head: { readonly height: number; readonly ageMs: number }
   readonly note?: string
+  readonly emergency?: { readonly b: Uint8Array; readonly reason: string; readonly requestHash: Uint8Array }
+  /** Went ahead although the ledger stood still. */
+  readonly degraded?: boolean
 }
 
 /** An access with its durable leaf and the proof that it is in the log. */
