@@ -32,18 +32,22 @@ export const memberFields = { org: orgId, name: orgName, url: orgUrl, ...keyFiel
 export const memberForm = object('An organisation that runs a node', memberFields)
 export type MemberForm = Infer<typeof memberForm>
 
+/** Ten years: what is added to a time stays a whole number. */
+const MAX_SPAN_MS = 10 * 366 * 24 * 60 * 60 * 1000
+const span = (doc: string) => uint(doc, { max: MAX_SPAN_MS })
+
 /** Parameters of the network; changed by vote, one at a time. */
 export const paramsForm = object('Parameters of the network', {
   quotaUnitsPerSecond: uint('Refill of a sponsor’s bucket: 1 unit per body and per started KiB', {
     max: 1_000_000,
   }),
   quotaBurstUnits: uint('Size of a sponsor’s bucket, units', { max: 100_000_000 }),
-  votingMs: uint('How long a proposal stays open'),
-  heartbeatMs: uint('Longest time between blocks'),
-  tickMs: uint('How long sponsors collect privacy-sensitive calls before they shuffle them'),
-  freshnessTreatmentMs: uint('Oldest head on which a release for treatment may rest'),
-  freshnessOtherMs: uint('Oldest head on which any other release may rest'),
-  answerMs: uint('How long a log has to answer a challenge'),
+  votingMs: span('How long a proposal stays open'),
+  heartbeatMs: span('Longest time between blocks'),
+  tickMs: span('How long sponsors collect privacy-sensitive calls before they shuffle them'),
+  freshnessTreatmentMs: span('Oldest head on which a release for treatment may rest'),
+  freshnessOtherMs: span('Oldest head on which any other release may rest'),
+  answerMs: span('How long a log has to answer a challenge'),
   writeFloor: uint('Lowest suite that may be written; only rises', { max: 65_535 }),
   readFloor: uint('Lowest suite that may be read; only rises', { max: 65_535 }),
 })
@@ -66,4 +70,13 @@ export const DEFAULT_PARAMS: Params = {
   answerMs: 60 * 60 * 1000,
   writeFloor: 1,
   readFloor: 1,
+}
+
+/** Least values a vote may set: with less, nobody could vote again to mend it. */
+export const LEAST_PARAMS: Partial<Params> = {
+  // The largest bundle costs 384 units.
+  quotaUnitsPerSecond: 1,
+  quotaBurstUnits: 384,
+  votingMs: 60 * 60 * 1000,
+  heartbeatMs: 1_000,
 }

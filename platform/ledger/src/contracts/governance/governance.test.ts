@@ -119,6 +119,8 @@ describe('a proposal', () => {
     expect(propose({ kind: 'suspend', org: 'x' }).name).toBe('notFound')
     expect(propose({ kind: 'parameter', name: 'writeFloor', value: 0 }).name).toBe('floorFalls')
     expect(propose({ kind: 'parameter', name: 'readFloor', value: 70_000 }).name).toBe('badValue')
+    expect(propose({ kind: 'parameter', name: 'votingMs', value: 1 }).name).toBe('badValue')
+    expect(propose({ kind: 'parameter', name: 'answerMs', value: 2 ** 53 - 1 }).name).toBe('badValue')
     expect(propose({ kind: 'upgrade', contract: 'log', version: 2, height: 1 }).name).toBe('heightPassed')
     expect(propose({ kind: 'nothing' }).name).toBe('BAD_ARGS')
   })

@@ -1,7 +1,7 @@
 import type { Infer } from '@salus/core'
 import { type CallContext, implement, type View } from '../../runtime/define.ts'
 import { isOrgId } from '../../tx/bundle.ts'
-import { PARAM_NAMES, type ParamName, type Params } from '../forms.ts'
+import { LEAST_PARAMS, PARAM_NAMES, type ParamName, type Params } from '../forms.ts'
 import { log } from '../log/schema.ts'
 import { organisations } from '../organisations/schema.ts'
 import { governingMember, memberSigned, quorumOf, signingMember } from '../organisations/signers.ts'
@@ -159,7 +159,8 @@ function checkChange(context: Context, change: Change): void {
       const floor = change.name === 'writeFloor' || change.name === 'readFloor'
       if (floor && change.value < param(context, change.name)) context.reject('floorFalls')
       const form = schema.queries.params.output.fields[change.name]
-      if (change.value > form.max) context.reject('badValue')
+      if (change.value > form.max || change.value < (LEAST_PARAMS[change.name] ?? 0))
+        context.reject('badValue')
       return
     }
     case 'upgrade':
