@@ -106,6 +106,12 @@ async function checkAgainst(ledger: Ledger, tiles: TileLog, path: string): Promi
     )
 }
 
+/** The newest sufficiently cosigned checkpoint of at least `size` blocks. */
+export function cosignedNote(tiles: TileLog, size = 0): string | undefined {
+  const found = tiles.cosignedCheckpoint(size)
+  return found?.isSufficient ? found.note : undefined
+}
+
 /**
  * The block part of a receipt (protocol §12): its leaf, and its place under a cosigned checkpoint of the operator's.
  * Undefined while no such checkpoint covers the block.

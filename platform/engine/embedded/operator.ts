@@ -1,5 +1,6 @@
 import {
   AppError,
+  equal,
   isAppError,
   type NoteSigner,
   openCheckpoint,
@@ -13,7 +14,7 @@ import { committedAt } from '../src/committed.ts'
 import type { Alarm, CommittedBlock, Engine } from '../src/engine.ts'
 import { listeners } from '../src/listeners.ts'
 import type { BundleVerifier } from '../src/verify-pool.ts'
-import { type BlockLog, openBlockLog, proveBlock } from './block-log.ts'
+import { type BlockLog, cosignedNote, openBlockLog, proveBlock } from './block-log.ts'
 import { BLOCKS_MAX_BYTES, encodeBlocksAnswer } from './blocks-answer.ts'
 import { bundleName, bundleQueue } from './bundle-queue.ts'
 import { openCosigner } from './cosigner.ts'
@@ -239,8 +240,7 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
     },
     blockAt: (height) => committedAt(ledger, height),
     subscribe: (listener) => heard.add(listener),
-    blockProof: (height) =>
-      proveBlock(ledger, blockLog, height, blockLog.tiles.cosignedCheckpoint(height + 1)?.note),
+    blockProof: (height) => proveBlock(ledger, blockLog, height, cosignedNote(blockLog.tiles, height + 1)),
     head: () => ledger.head,
     health: () => ({
       role: 'operator',
@@ -289,7 +289,7 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
       return encodeBlocksAnswer({
         head: ledger.head.height,
         checkpoint: blockLog.tiles.checkpoint(),
-        cosigned: blockLog.tiles.cosignedCheckpoint()?.note,
+        cosigned: cosignedNote(blockLog.tiles),
         blocks,
       })
     },
