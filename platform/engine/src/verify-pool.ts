@@ -152,3 +152,6 @@ function verifyEncodedItem(bytes: Uint8Array): Uint8Array {
 function nameOf(wire: Uint8Array, sponsorKey: Uint8Array | undefined): string {
   return `${toHex(sha256(wire))}${sponsorKey ? toHex(sponsorKey) : ''}`
 }
+
+/** What each worker thread runs: `systemWorkers(verifyWorkerUrl, { size })`. */
+export const verifyWorkerUrl = new URL('./verify-worker.ts', import.meta.url)
