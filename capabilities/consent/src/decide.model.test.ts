@@ -140,7 +140,7 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary })
 const some = <T>(of: readonly T[]): fc.Arbitrary<T[]> => fc.subarray([...of], { minLength: 1 })
 
-const cases: fc.Arbitrary<Case> = fc.record({
+const cases = fc.record({
   grantUnit: maybe(often('cardiology', 'billing')),
   grantPractitioner: maybe(often('p-17', 'p-18')),
   askUnit: often<string | undefined>('cardiology', 'billing', undefined),
@@ -148,9 +148,9 @@ const cases: fc.Arbitrary<Case> = fc.record({
   credential: often<Case['credential']>('active', 'suspended', 'ended', 'foreign', 'unknown'),
   grantPurpose: often<Case['grantPurpose']>('TREAT', ...PURPOSES),
   askPurpose: often<Case['askPurpose']>('TREAT', ...PURPOSES),
-  grantActions: fc.oneof(fc.constant([...ACTIONS]), some(ACTIONS)),
+  grantActions: fc.oneof(fc.constant<(typeof ACTIONS)[number][]>([...ACTIONS]), some(ACTIONS)),
   askAction: often<Case['askAction']>('read', 'copy', 'write'),
-  compartments: fc.oneof(fc.constant([...COMPARTMENTS]), some(COMPARTMENTS)),
+  compartments: fc.oneof(fc.constant<(typeof COMPARTMENTS)[number][]>([...COMPARTMENTS]), some(COMPARTMENTS)),
   compartment: fc.constantFrom(...COMPARTMENTS),
   types: maybe(some(['Observation', 'Condition', 'MedicationRequest'])),
   codes: maybe(some(['1-1', '2-2', '3-3'])),

@@ -21,8 +21,12 @@ const CODE_FORM = /^([0-9a-f]{8})-([0-9]{8})$/
 
 export type Proofing = LinkRegistration['proofing']
 
+/** What a code is good for; one given for one thing opens nothing else. */
+export type CodeUse = 'enrol' | 'recover' | 'claim'
+
 /** What a code stands for. */
 export interface CodeContent {
+  readonly use: CodeUse
   readonly owner: Uint8Array
   readonly proofing: Proofing
 }
@@ -67,8 +71,8 @@ export class EnrolmentCodes {
     return { code: `${id}-${digits}`, untilMs }
   }
 
-  /** Uses a code up. Throws AppError `CODE_REFUSED`, the same for wrong, used, ended and never issued. */
-  redeem(code: string): CodeContent {
+  /** Uses a code up. Throws AppError `CODE_REFUSED`, the same for wrong, used, ended, for something else, never issued. */
+  redeem(code: string, use: CodeUse): CodeContent {
     const [, id, digits] = CODE_FORM.exec(code.trim().toLowerCase()) ?? []
     const row =
       id === undefined ? undefined : this.#sql.prepare('SELECT * FROM identity_code WHERE id = ?').get(id)
@@ -77,10 +81,12 @@ export class EnrolmentCodes {
     const right = equal(row['commitment'] as Uint8Array, hmac(row['salt'] as Uint8Array, digits))
     const inTime = this.#clock.now() < (row['untilMs'] as number)
     if (right && inTime && tries <= CODE_TRIES) {
-      this.#sql.prepare('DELETE FROM identity_code WHERE id = ?').run(id)
-      return decode(
-        gcmOpen({ key: this.#key, aad: fromHex(id), sealed: row['sealed'] as Uint8Array }),
-      ) as unknown as CodeContent
+      const opened = gcmOpen({ key: this.#key, aad: fromHex(id), sealed: row['sealed'] as Uint8Array })
+      const content = decode(opened) as unknown as CodeContent
+      if (content.use === use) {
+        this.#sql.prepare('DELETE FROM identity_code WHERE id = ?').run(id)
+        return content
+      }
     }
     this.#sql.prepare('UPDATE identity_code SET tries = ? WHERE id = ?').run(tries, id)
     throw codeRefused()

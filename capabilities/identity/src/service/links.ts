@@ -1,7 +1,18 @@
-import { AppError, type CborValue, decode, encode, gcmSeal, type Random, type SignedForm } from '@salus/core'
-import type { Sql } from '@salus/host'
+import {
+  AppError,
+  type CborValue,
+  decode,
+  encode,
+  equal,
+  gcmSeal,
+  type Random,
+  type SignedForm,
+} from '@salus/core'
+import type { Clock, Sql } from '@salus/host'
+import { openWriteCard } from '@salus/keys'
 import { type LinkRegistration, type LinkStatement, openLinkStatement } from '../enrolment.ts'
-import type { CodeContent, EnrolmentCodes } from './enrolment-codes.ts'
+import type { EnrolmentCodes } from './enrolment-codes.ts'
+import type { Notices } from './notices.ts'
 import type { IdentityAudit, IdentityKeys, OwnerDirectory } from './ports.ts'
 
 /** A person's device, or her delegate's, as this organisation knows it. */
@@ -20,6 +31,8 @@ export interface LinksParts {
   readonly owners: OwnerDirectory
   readonly codes: EnrolmentCodes
   readonly audit: IdentityAudit
+  readonly notices: Notices
+  readonly clock: Clock
   readonly random: Random
   /** Whether the ledger shows this delegation active now. */
   readonly delegationIsActive: (d: Uint8Array) => boolean
@@ -53,19 +66,22 @@ export class Links {
   /**
    * Registers the first link key of a person whom staff identified. Her write card comes with it, so that everything
    * this organisation holds of her is hers to open from now on.
-   * Throws AppError `CODE_REFUSED`, `LINK_KEY`, `BAD_SIGNATURE`, `CONFLICT`.
+   * Throws AppError `CODE_REFUSED`, `LINK_KEY`, `BAD_SIGNATURE`, `CARD_…`, `CONFLICT`.
    */
   async enrol(input: {
     readonly code: string
-    readonly linkKey: Uint8Array
     readonly statement: SignedForm
     readonly card: SignedForm
   }): Promise<{ readonly owner: Uint8Array; readonly wrapped: number }> {
     const { owners, codes, audit } = this.#parts
-    const statement = this.#open(input.statement, input.linkKey)
+    const linkKey = linkKeyIn(input.statement)
+    const statement = this.#open(input.statement, linkKey)
     if (statement.d !== undefined || statement.replaces !== undefined)
       throw new AppError('LINK_KEY', 'statement: a first link key names no delegation and replaces nothing')
-    const content: CodeContent = codes.redeem(input.code)
+    // All that can be wrong with what the device sent is found before the code is used up.
+    this.#checkCard(input.card, linkKey)
+    this.#checkNew(linkKey)
+    const content = codes.redeem(input.code, 'enrol')
     const owner = owners.byOwner(content.owner)
     if (owner === undefined)
       throw new AppError('NOT_FOUND', 'code: its patient is no longer here; ask the desk')
@@ -74,13 +90,13 @@ export class Links {
         'CONFLICT',
         'link: this patient is enrolled already; replace the key with the old one’s signature',
       )
-    this.#store(input.linkKey, content.owner, statement, {
+    this.#store(linkKey, content.owner, statement, {
       v: 1,
       statement: input.statement.bytes,
       sig: input.statement.sig,
       proofing: content.proofing,
     })
-    owners.setLink(content.owner, { linkKey: input.linkKey, sub: statement.sub })
+    owners.setLink(content.owner, { linkKey, sub: statement.sub })
     if (owner.status === 'unclaimed') owners.setStatus(content.owner, 'self')
     const wrapped = await owners.setCard(content.owner, input.card, { rewrapEverything: false })
     await audit.record({
@@ -92,61 +108,77 @@ export class Links {
     return { owner: content.owner, wrapped }
   }
 
-  /** Replaces a link key: signed by the new one and endorsed by the old one. Returns the owner. */
+  /**
+   * Replaces a link key: signed by the new one and endorsed by the old one; her new card comes with it, and everything
+   * held of her is wrapped again. The same request again, after its answer was lost, is not an error.
+   * Throws AppError `LINK_KEY`, `BAD_SIGNATURE`, `CARD_…`, `CONFLICT`.
+   */
   async replace(input: {
-    readonly oldKey: Uint8Array
-    readonly newKey: Uint8Array
     readonly statement: SignedForm
     readonly endorsement: Uint8Array
-  }): Promise<Uint8Array> {
-    const { owners, audit, sql } = this.#parts
-    const old = this.find(input.oldKey)
+    readonly card: SignedForm
+  }): Promise<{ readonly owner: Uint8Array; readonly linkKey: Uint8Array; readonly wrapped: number }> {
+    const { owners, audit, notices, sql } = this.#parts
+    const { linkKey, replaces: oldKey } = keysIn(input.statement)
+    if (oldKey === undefined) throw new AppError('LINK_KEY', 'replaces: name the key that ends')
+    const statement = this.#open(input.statement, linkKey, { key: oldKey, sig: input.endorsement })
+    if (statement.d !== undefined)
+      throw new AppError('LINK_KEY', 'd: a delegate registers a key of her own; it replaces none')
+    this.#checkCard(input.card, linkKey)
+    const old = this.find(oldKey) ?? this.#replacedBy(linkKey)
     if (old === undefined || old.delegation !== undefined)
       throw new AppError('LINK_KEY', 'replaces: is not registered here')
-    const statement = this.#open(input.statement, input.newKey, { key: input.oldKey, sig: input.endorsement })
-    if (statement.replaces === undefined) throw new AppError('LINK_KEY', 'replaces: name the key that ends')
-    const registered = owners.byOwner(old.owner)
-    sql.transaction(() => {
-      sql.prepare('DELETE FROM identity_link WHERE linkKey = ?').run(input.oldKey)
-      this.#store(input.newKey, old.owner, statement, {
-        v: 1,
-        statement: input.statement.bytes,
-        sig: input.statement.sig,
-        endorsement: input.endorsement,
-        proofing: { level: 'IAL2', kind: 'existing-account', time: statement.time },
+    if (this.find(linkKey) === undefined) {
+      sql.transaction(() => {
+        sql.prepare('DELETE FROM identity_link WHERE linkKey = ?').run(oldKey)
+        this.#store(linkKey, old.owner, statement, {
+          v: 1,
+          statement: input.statement.bytes,
+          sig: input.statement.sig,
+          endorsement: input.endorsement,
+          proofing: { level: 'IAL2', kind: 'existing-account', time: statement.time },
+        })
       })
-    })
-    owners.setLink(old.owner, { linkKey: input.newKey, sub: statement.sub })
-    if (registered?.status === 'hosted') owners.setStatus(old.owner, 'self')
-    await audit.record({ owner: old.owner, act: 'link' })
-    return old.owner
+      const registered = owners.byOwner(old.owner)
+      owners.setLink(old.owner, { linkKey, sub: statement.sub })
+      // Whose key the host knew now has one that the host does not.
+      if (registered?.status === 'hosted') owners.setStatus(old.owner, 'self')
+      notices.add(old.owner, { kind: 'link-replaced' })
+      await audit.record({ owner: old.owner, act: 'link' })
+    }
+    const wrapped = await owners.setCard(old.owner, input.card, { rewrapEverything: true })
+    return { owner: old.owner, linkKey, wrapped }
   }
 
   /** Registers a delegate's own key, endorsed by the patient's. It acts while its delegation is active. */
   async addDelegate(input: {
-    readonly linkKey: Uint8Array
     readonly statement: SignedForm
     readonly patientKey: Uint8Array
     readonly endorsement: Uint8Array
   }): Promise<void> {
-    const { audit, delegationIsActive } = this.#parts
+    const { audit, notices, delegationIsActive } = this.#parts
+    const linkKey = linkKeyIn(input.statement)
     const patient = this.find(input.patientKey)
     if (patient === undefined || patient.delegation !== undefined)
       throw new AppError('LINK_KEY', 'endorsement: must be by the patient’s own link key, registered here')
-    const statement = this.#open(input.statement, input.linkKey, {
+    const statement = this.#open(input.statement, linkKey, {
       key: input.patientKey,
       sig: input.endorsement,
     })
     const { d } = statement
     if (d === undefined || !delegationIsActive(d))
       throw new AppError('LINK_KEY', 'd: must be a delegation that is active on the ledger')
-    this.#store(input.linkKey, patient.owner, statement, {
+    if (statement.replaces !== undefined)
+      throw new AppError('LINK_KEY', 'replaces: a delegate’s key replaces none')
+    this.#checkNew(linkKey)
+    this.#store(linkKey, patient.owner, statement, {
       v: 1,
       statement: input.statement.bytes,
       sig: input.statement.sig,
       endorsement: input.endorsement,
       proofing: { level: 'IAL2', kind: 'existing-account', time: statement.time },
     })
+    notices.add(patient.owner, { kind: 'delegate-added', about: { d } })
     await audit.record({ owner: patient.owner, act: 'delegate' })
   }
 
@@ -155,12 +187,21 @@ export class Links {
     this.#parts.sql.prepare('DELETE FROM identity_link WHERE owner = ?').run(owner)
   }
 
-  /** The link key that a statement says it is by, before its signature is checked. */
-  static linkKeyIn(statement: SignedForm): Uint8Array {
-    const value = decode(statement.bytes, { maxBytes: 1_024 }) as Readonly<Record<string, CborValue>>
-    const linkKey = value['linkKey']
-    if (!(linkKey instanceof Uint8Array)) throw new AppError('LINK_KEY', 'statement: names no link key')
-    return linkKey
+  /** A request that was answered before: its new key is registered and its old one is gone. */
+  #replacedBy(linkKey: Uint8Array): RegisteredLink | undefined {
+    const link = this.find(linkKey)
+    const current = link && this.#parts.owners.byOwner(link.owner)?.linkKey
+    return current !== undefined && equal(current, linkKey) ? link : undefined
+  }
+
+  #checkNew(linkKey: Uint8Array): void {
+    if (this.find(linkKey) !== undefined)
+      throw new AppError('CONFLICT', 'linkKey: is registered here already; draw a new one')
+  }
+
+  #checkCard(card: SignedForm, linkKey: Uint8Array): void {
+    const { keys, clock } = this.#parts
+    openWriteCard(card, { linkKey, chainId: keys.chainId, org: keys.org, nowMs: clock.now() })
   }
 
   #open(
@@ -191,12 +232,18 @@ export class Links {
       plaintext: encode(registration as unknown as CborValue),
       random,
     })
-    try {
-      sql
-        .prepare('INSERT INTO identity_link VALUES (?, ?, ?, ?, ?)')
-        .run(linkKey, owner, statement.d ?? null, statement.home, sealed)
-    } catch (cause) {
-      throw new AppError('CONFLICT', 'linkKey: is registered here already; draw a new one', {}, { cause })
-    }
+    sql
+      .prepare('INSERT INTO identity_link VALUES (?, ?, ?, ?, ?)')
+      .run(linkKey, owner, statement.d ?? null, statement.home, sealed)
   }
 }
+
+/** The keys that a statement names, before any signature is checked. */
+function keysIn(statement: SignedForm): { linkKey: Uint8Array; replaces: Uint8Array | undefined } {
+  const value = decode(statement.bytes, { maxBytes: 1_024 }) as Readonly<Record<string, CborValue>> | null
+  const { linkKey, replaces } = value ?? {}
+  if (!(linkKey instanceof Uint8Array)) throw new AppError('LINK_KEY', 'statement: names no link key')
+  return { linkKey, replaces: replaces instanceof Uint8Array ? replaces : undefined }
+}
+
+const linkKeyIn = (statement: SignedForm): Uint8Array => keysIn(statement).linkKey
