@@ -1,7 +1,7 @@
 import { type Filter, parseSearchRequest, type SearchRequest, type TypedValue } from '@medplum/core'
 import { AppError } from '@salus/core'
 import { loadStructure, RESOURCE_TYPES } from './definitions.ts'
-import { amountCondition, dateCondition, splitValues } from './search-conditions.ts'
+import { amountCondition, dateCondition, prefixOf, splitValues } from './search-conditions.ts'
 import {
   amountsFrom,
   normalString,
@@ -40,6 +40,10 @@ const CONTROLS: ReadonlySet<string> = new Set([
   '_pretty',
   '_',
 ])
+
+/** Text searches and server-side lists need more than the record itself. */
+const UNANSWERED: ReadonlySet<string> = new Set(['_text', '_content', '_list', '_query'])
+const ORDERED: ReadonlySet<string> = new Set(['date', 'number', 'quantity'])
 
 const MODIFIERS: Readonly<Record<string, readonly string[]>> = {
   token: ['not', 'text', 'missing', 'of-type'],
@@ -100,7 +104,7 @@ function filterOf(type: string, key: string, value: string): Filter {
     )
   }
   const parameter = compiledParameters(type).get(code)
-  if (!parameter || parameter.type === 'special') {
+  if (!parameter || parameter.type === 'special' || UNANSWERED.has(code)) {
     throw new AppError(
       'SEARCH',
       `${type} has no search parameter of this name. See the CapabilityStatement for those it has.`,
@@ -116,7 +120,11 @@ function filterOf(type: string, key: string, value: string): Filter {
 
 function withModifier(type: string, parameter: CompiledParameter, modifier: string, value: string): Filter {
   const { code } = parameter
-  if (modifier === '') return { code, operator: 'eq', value }
+  if (modifier === '') {
+    if (!ORDERED.has(parameter.type) || splitValues(value).length > 1) return { code, operator: 'eq', value }
+    const { operator, rest } = prefixOf('eq', value)
+    return { code, operator: operator as Filter['operator'], value: rest }
+  }
   if (MODIFIERS[parameter.type]?.includes(modifier)) {
     if (modifier === 'missing' && value !== 'true' && value !== 'false') {
       throw new AppError('SEARCH', `${code}:missing takes true or false.`)

@@ -31,7 +31,7 @@ export function validate(resource: unknown): Issue[] {
   const root = resource as LooseResource
   const type: unknown = root.resourceType
   const issues: Issue[] = []
-  loadNestedTypes(root, typeof type === 'string' ? type : '', issues)
+  loadNestedTypes(root, typeof type === 'string' && RESOURCE_TYPES.has(type) ? type : '', issues)
   if (issues.length > 0) return issues
   if (root.id !== undefined && !(typeof root.id === 'string' && ID.test(root.id))) {
     return [
@@ -50,7 +50,17 @@ export function validate(resource: unknown): Issue[] {
       base64BinaryMaxBytes: LIMITS.resourceBytes,
     })
   } catch (error) {
-    if (!(error instanceof OperationOutcomeError)) throw error
+    if (!(error instanceof OperationOutcomeError)) {
+      // The validator does not foresee every shape that JSON can have; what it cannot walk cannot be right.
+      return [
+        issue(
+          'STRUCTURE',
+          root.resourceType,
+          'The resource has a shape that cannot be checked.',
+          'Bring it into the shape that R4 gives it.',
+        ),
+      ]
+    }
     for (const found of error.outcome.issue) {
       if (found.severity === 'error' || found.severity === 'fatal') issues.push(fromMedplum(found))
     }
@@ -145,20 +155,14 @@ function isResourcePlace(path: string): boolean {
   return !path.includes('.') || /\.(contained|resource|outcome)$/.test(path)
 }
 
-// Medplum's texts that would carry a value of the resource are replaced; the rest name types and elements only.
+/** Texts of the validator that name types, counts and elements only. Any other text might repeat a value. */
+const SAFE_TEXT =
+  /^(Invalid JSON type|Invalid number of values|Invalid empty|Incorrect number of values|Expected|Value did not match|String |base64Binary |Invalid [a-zA-Z0-9]+ (format|value)$)/
+
 function fromMedplum(found: OperationOutcomeIssue): Issue {
   const path = found.expression?.[0] ?? ''
   const text = found.details?.text ?? ''
-  if (found.code === 'invariant') {
-    const key = /\b([a-z]{3}-\d+[a-z]?)\b/.exec(text)?.[1]
-    const rule = key ? definitions.constraints.find(([name]) => name === key) : undefined
-    return issue(
-      'INVARIANT',
-      path,
-      rule ? `Rule ${rule[0]}: ${rule[2]}` : text,
-      'Change the element so that the rule holds.',
-    )
-  }
+  if (found.code === 'invariant') return invariantIssue(path, text)
   if (text.startsWith('Invalid additional property')) {
     return issue(
       'STRUCTURE',
@@ -167,17 +171,30 @@ function fromMedplum(found: OperationOutcomeIssue): Issue {
       'Remove it, or put it into an extension.',
     )
   }
-  if (text.startsWith('Invalid JSON type'))
-    return issue('STRUCTURE', path, text, 'Write the value in the JSON type that FHIR gives it.')
-  if (
-    /^(Invalid|String|Expected number|base64Binary)/.test(text) &&
-    !/^Invalid (number of values|empty)/.test(text)
-  ) {
-    return issue('VALUE', path, text, 'Write the value in the form of its FHIR data type.')
-  }
   if (text === 'Missing required property')
     return issue('STRUCTURE', path, 'A required element is missing.', 'Add it.')
-  return issue('STRUCTURE', path, text, 'Bring the element into the shape that R4 gives it.')
+  if (!SAFE_TEXT.test(text)) {
+    return issue(
+      'STRUCTURE',
+      path,
+      'The element does not have the shape that R4 gives it.',
+      'See the definition of the element in R4.',
+    )
+  }
+  if (text.startsWith('Invalid JSON type')) {
+    return issue('STRUCTURE', path, text, 'Write the value in the JSON type that FHIR gives it.')
+  }
+  const isValue = /^(String|Expected number|base64Binary|Invalid [a-zA-Z0-9]+ (format|value)$)/.test(text)
+  return isValue
+    ? issue('VALUE', path, text, 'Write the value in the form of its FHIR data type.')
+    : issue('STRUCTURE', path, text, 'Bring the element into the shape that R4 gives it.')
+}
+
+function invariantIssue(path: string, text: string): Issue {
+  const key = /\b([a-z]{3}-\d+[a-z]?)\b/.exec(text)?.[1]
+  const rule = definitions.constraints.find(([name]) => name === key)
+  const message = rule ? `Rule ${rule[0]}: ${rule[2]}` : 'A rule of R4 does not hold here.'
+  return issue('INVARIANT', path, message, 'Change the element so that the rule holds.')
 }
 
 function parentOf(path: string): string {
