@@ -41,7 +41,11 @@ const oid = bytes('Object', { length: 16 })
 
 /** One version: its data key where the grantee may see all of it, else a view; a storing node gives a share. */
 export const releaseItemSchema = variant('What is released of one version', 'kind', {
-  dek: { oid, dek: bytes('Data key', { length: 32 }) },
+  dek: {
+    oid,
+    dek: bytes('Data key', { length: 32 }),
+    address: bytes('H of the ciphertext, which may be fetched from anywhere', { length: 32 }),
+  },
   view: { oid, view: text('FHIR JSON', { max: VIEW_MAX_BYTES }) },
   share: { oid, share: bytes('HMAC(rs, oid), protocol §4 Deposit', { length: 32 }) },
 })
@@ -192,6 +196,12 @@ export const refusalSchema = object('Refusal of a request', {
   request: bytes('H(request)', { length: 32 }),
   code: oneOf('Code', REFUSALS),
   leafIndex: optional(uint('Leaf of the refusal')),
+  last: optional(
+    object('Told to the grant’s own grantee only: the request that the custodian counts last', {
+      seq: uint('Its place; 0 before the first'),
+      request: bytes('H of it; zeros before the first', { length: 32 }),
+    }),
+  ),
 })
 export type Refusal = Infer<typeof refusalSchema>
 

@@ -55,7 +55,7 @@ function reply(
   ])
   const content: ReleaseContent = {
     v: 1,
-    items: [{ kind: 'dek', oid, dek: fixed('dek') }],
+    items: [{ kind: 'dek', oid, dek: fixed('dek'), address: fixed('address') }],
     opening: { ...opening, proof: inclusionProof(hashes, 1).map((h) => h), checkpoint },
     leaseUntil: NOON + 1,
     ...change.content,
@@ -156,7 +156,12 @@ describe('a reply', () => {
   })
 
   test('with a version nobody asked for, or one twice, is refused', () => {
-    const item = { kind: 'dek' as const, oid: fixed('other').slice(0, 16), dek: fixed('dek') }
+    const item = {
+      kind: 'dek' as const,
+      oid: fixed('other').slice(0, 16),
+      dek: fixed('dek'),
+      address: fixed('address'),
+    }
     const more = reply({ content: { items: [item] } })
     expect(() => openReply(more.signed, more.expected)).toThrow('items:')
     const own = { ...item, oid }
