@@ -1,14 +1,24 @@
+export * from './chart/chart.ts'
 export * from './chart/reconcile.ts'
-export { CustodyStore } from './custody/custody-store.ts'
-export type * from './custody/rows.ts'
-export { TokenIndex, tokenOf } from './index/token-index.ts'
-export { type ImportReport, Ingest, type IngestParts, type LeafSink } from './ingest/ingest.ts'
-export type { Prepared, PrepareInput, PrepareOutput, Rejected } from './ingest/prepare.ts'
-export type { CompartmentTarget } from './ingest/seal-version.ts'
-export { type OwnerKeys, ridOf } from './owner-keys.ts'
-export { type OwnerWrapParts, wrapForOwner } from './owner-wraps.ts'
-export { PatientSearch } from './patient-search.ts'
-export { type OpenedVersion, RecordReader } from './record-reader.ts'
-export { CustodyRecordSource } from './record-source.ts'
-export { type RecordsRoutesParts, recordsRoutes } from './routes.ts'
-export { openLabels, type SealedLabels, sealLabels } from './sealed-labels.ts'
+export * from './custody/custody-store.ts'
+export * from './custody/rows.ts'
+export * from './index/catch-up.ts'
+export * from './index/token-index.ts'
+export * from './ingest/ingest.ts'
+export { houseOwner } from './ingest/owner-cache.ts'
+export {
+  type Prepared,
+  type PrepareInput,
+  type PrepareOutput,
+  prepare,
+  type Rejected,
+} from './ingest/prepare.ts'
+export { type CompartmentTarget, versionLeaf } from './ingest/seal-version.ts'
+export * from './owner-keys.ts'
+export * from './owner-wraps.ts'
+export { packCode, unpackCode } from './packed-codes.ts'
+export * from './patient-search.ts'
+export * from './record-reader.ts'
+export * from './record-source.ts'
+export * from './routes.ts'
+export type { SealedLabels } from './sealed-labels.ts'

@@ -24,6 +24,8 @@ export interface SealedLabels {
   readonly salt: Uint8Array
   /** The organisation that made the version, when it is not this one: filed copies and imported records. */
   readonly origin?: string
+  /** This version says that the record was deleted; its JSON is an empty resource. */
+  readonly deleted?: true
 }
 
 /** Seals labels under the owner's custody key. `oid` is bound, so rows cannot be swapped. */

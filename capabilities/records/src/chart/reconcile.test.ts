@@ -28,12 +28,19 @@ test('another day, or the same organisation twice, stays apart', () => {
 
 test('property: every record is in exactly one entry, whatever the order', () => {
   const record = fc
-    .record({ org: fc.constantFrom('a', 'b', 'c'), id: fc.uuid(), day: fc.constantFrom('2020-01-01', '2020-01-02') })
+    .record({
+      org: fc.constantFrom('a', 'b', 'c'),
+      id: fc.uuid(),
+      day: fc.constantFrom('2020-01-01', '2020-01-02'),
+    })
     .map(({ org, id, day }) => immunization(org, id, 'x', day))
   fc.assert(
-    fc.property(fc.uniqueArray(record, { selector: ({ recordId }) => recordId, maxLength: 12 }), (records) => {
-      const ids = reconcile(records).flatMap(({ sources }) => sources.map(({ recordId }) => recordId))
-      expect([...ids].sort()).toEqual(records.map(({ recordId }) => recordId).sort())
-    }),
+    fc.property(
+      fc.uniqueArray(record, { selector: ({ recordId }) => recordId, maxLength: 12 }),
+      (records) => {
+        const ids = reconcile(records).flatMap(({ sources }) => sources.map(({ recordId }) => recordId))
+        expect([...ids].sort()).toEqual(records.map(({ recordId }) => recordId).sort())
+      },
+    ),
   )
 })

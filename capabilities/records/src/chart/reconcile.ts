@@ -47,21 +47,24 @@ export function reconcile(records: readonly SourcedResource[]): ChartEntry[] {
   return entries.map(({ first, others }) => ({
     resource: first.resource,
     sources: [first, ...others].map(({ org, recordId, held }) => ({ org, recordId, held })),
-    alsoAs: others.map(({ resource }) => resource).filter((other) => wording(other) !== wording(first.resource)),
+    alsoAs: others
+      .map(({ resource }) => resource)
+      .filter((other) => wording(other) !== wording(first.resource)),
   }))
 }
 
 /** Types whose facts can be recognised across organisations, and where their code and their day stand. */
-const FACTS: Readonly<Record<string, { readonly code: readonly string[]; readonly day: readonly string[] }>> = {
-  Immunization: { code: ['vaccineCode'], day: ['occurrenceDateTime'] },
-  // An allergy is the same one whenever somebody wrote it down.
-  AllergyIntolerance: { code: ['code'], day: [] },
-  MedicationRequest: { code: ['medicationCodeableConcept'], day: ['authoredOn'] },
-  MedicationStatement: { code: ['medicationCodeableConcept'], day: ['effectiveDateTime'] },
-  Condition: { code: ['code'], day: ['onsetDateTime', 'recordedDate'] },
-  Procedure: { code: ['code'], day: ['performedDateTime', 'performedPeriod'] },
-  DiagnosticReport: { code: ['code'], day: ['effectiveDateTime'] },
-}
+const FACTS: Readonly<Record<string, { readonly code: readonly string[]; readonly day: readonly string[] }>> =
+  {
+    Immunization: { code: ['vaccineCode'], day: ['occurrenceDateTime'] },
+    // An allergy is the same one whenever somebody wrote it down.
+    AllergyIntolerance: { code: ['code'], day: [] },
+    MedicationRequest: { code: ['medicationCodeableConcept'], day: ['authoredOn'] },
+    MedicationStatement: { code: ['medicationCodeableConcept'], day: ['effectiveDateTime'] },
+    Condition: { code: ['code'], day: ['onsetDateTime', 'recordedDate'] },
+    Procedure: { code: ['code'], day: ['performedDateTime', 'performedPeriod'] },
+    DiagnosticReport: { code: ['code'], day: ['effectiveDateTime'] },
+  }
 
 /** The keys under which a fact is found: one for each of its codes. Empty where the type has no such identity. */
 function factKeys(resource: LooseResource): string[] {
@@ -78,7 +81,8 @@ function factKeys(resource: LooseResource): string[] {
   const codes = (concept?.coding ?? []).flatMap(({ system, code }) =>
     code === undefined ? [] : [`${system ?? ''}|${code}`],
   )
-  const names = codes.length > 0 ? codes : concept?.text === undefined ? [] : [concept.text.trim().toLowerCase()]
+  const names =
+    codes.length > 0 ? codes : concept?.text === undefined ? [] : [concept.text.trim().toLowerCase()]
   return names.map((name) => JSON.stringify([resource.resourceType, day ?? '', name]))
 }
 

@@ -88,7 +88,7 @@ export class CustodyStore {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'live')`,
     )
     return rows.map((row) => {
-      if (row.current && row.version > 1) supersede.run(row.rid)
+      if (row.version > 1) supersede.run(row.rid)
       const { lastId } = insert.run(
         row.oid,
         row.owner,
@@ -140,6 +140,14 @@ export class CustodyStore {
     return row === undefined ? undefined : versionFrom(row)
   }
 
+  /** The newest version of a record, also when it is a deletion and nothing is current. */
+  latestByRid(rid: Uint8Array): VersionRow | undefined {
+    const row = this.sql
+      .prepare('SELECT * FROM records_version WHERE rid = ? ORDER BY version DESC LIMIT 1')
+      .get(rid)
+    return row === undefined ? undefined : versionFrom(row)
+  }
+
   history(rid: Uint8Array): VersionRow[] {
     return this.sql
       .prepare('SELECT * FROM records_version WHERE rid = ? ORDER BY version DESC')
@@ -159,17 +167,19 @@ export class CustodyStore {
   }
 
   /** Versions of any owner in order of arrival: what the index catches up from. */
-  *versionsAfter(seq: number): IterableIterator<VersionRow> {
-    for (const row of this.sql
-      .prepare('SELECT * FROM records_version WHERE seq > ? ORDER BY seq')
-      .iterate(seq))
-      yield versionFrom(row)
+  versionsAfter(seq: number, limit: number): VersionRow[] {
+    return this.sql
+      .prepare('SELECT * FROM records_version WHERE seq > ? ORDER BY seq LIMIT ?')
+      .all(seq, limit)
+      .map(versionFrom)
   }
 
   /** Current versions of an owner in order of arrival, from after `seq`. */
   currentVersions(owner: Uint8Array, { after, limit }: { after: number; limit: number }): VersionRow[] {
     return this.sql
-      .prepare('SELECT * FROM records_version WHERE owner = ? AND current = 1 AND seq > ? ORDER BY seq LIMIT ?')
+      .prepare(
+        'SELECT * FROM records_version WHERE owner = ? AND current = 1 AND seq > ? ORDER BY seq LIMIT ?',
+      )
       .all(owner, after, limit)
       .map(versionFrom)
   }

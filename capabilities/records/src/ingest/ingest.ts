@@ -1,21 +1,15 @@
-import { equal, instantOf, type Random } from '@salus/core'
+import { AppError, equal, instantOf, sha256 } from '@salus/core'
 import type { Clock, WorkerPool } from '@salus/host'
-import type { ObjectStore } from '@salus/vault'
-import type { CustodyStore } from '../custody/custody-store.ts'
-import type { BatchRow, OwnerRow } from '../custody/rows.ts'
-import type { Owner, ResourceCompartment } from '../fhir/index.ts'
-import { type TokenIndex, tokenOf } from '../index/token-index.ts'
-import { type OwnerKeys, ridOf } from '../owner-keys.ts'
-import { openLabels } from '../sealed-labels.ts'
+import type { OwnerRow } from '../custody/rows.ts'
+import { ridOf } from '../owner-keys.ts'
+import { openLabels, type SealedLabels } from '../sealed-labels.ts'
+import { OwnerCache } from './owner-cache.ts'
 import type { Prepared, PrepareInput, PrepareOutput, Rejected } from './prepare.ts'
-import {
-  type BatchKey,
-  type CompartmentTarget,
-  openBatch,
-  type SealedVersion,
-  sealVersion,
-} from './seal-version.ts'
+import type { SealedVersion } from './seal-version.ts'
+import { type Arrival, type VersionWriterParts, writeVersions } from './version-writer.ts'
 import { withVersion } from './with-version.ts'
+
+export type { LeafSink } from './version-writer.ts'
 
 /** What an import did with every resource that it found. */
 export interface ImportReport {
@@ -39,33 +33,27 @@ export interface ImportedVersion {
   readonly version: number
 }
 
-/** Where sealed leaves go: the organisation's fact log. Resolves when they are durable and integrated. */
-export interface LeafSink {
-  appendMany(leaves: readonly Uint8Array[]): Promise<{ readonly index: number }>
+/** One write of a request: what is stored, and what must hold at that moment. */
+export interface Write {
+  readonly prepared: Prepared
+  /** The version that must be the newest (If-Match); AppError `CONFLICT` otherwise. */
+  readonly ifVersion?: number
+  /** Marks the record as deleted; `prepared.json` is its empty resource. */
+  readonly deleted?: boolean
 }
 
-export interface IngestParts {
-  readonly custody: CustodyStore
-  readonly index: TokenIndex
-  readonly vault: Pick<ObjectStore, 'putMany'>
-  readonly log: LeafSink
-  readonly keys: OwnerKeys
+export interface IngestParts extends VersionWriterParts {
   readonly ridKey: Uint8Array
-  readonly chainId: Uint8Array
   readonly clock: Clock
-  readonly random: Random
   readonly workers: WorkerPool<PrepareInput, PrepareOutput>
-  /** The public key to seal to for an enrolled owner's compartment; undefined when she has none (yet). */
-  target(owner: OwnerRow, compartment: ResourceCompartment): CompartmentTarget | undefined
 }
 
 /** Rows in one custody transaction; bounds memory and the time that a reader waits. */
 const BATCH_VERSIONS = 2_000
 
 /**
- * Takes files in. Parsing and checking run in workers, several files at once; sealing and storing run one batch
- * at a time, so that two files never give one record the same version. A version counts as arrived when its object,
- * its leaf and its rows are durable; what a crash leaves before that is an object or a leaf that nothing points to.
+ * Takes files and writes in. Parsing and checking run in workers, several files at once; sealing and storing run one
+ * batch at a time, so that two files never give one record the same version.
  */
 export class Ingest {
   readonly #parts: IngestParts
@@ -79,18 +67,34 @@ export class Ingest {
   async importFile(file: { readonly name: string; readonly text: string }): Promise<ImportReport> {
     const lastUpdated = instantOf(this.#parts.clock.now())
     const output = await this.#parts.workers.run({ ...file, lastUpdated })
-    return this.#inTurn(() => this.#store(file.name, output))
+    return this.exclusively(() => this.#store(file.name, output))
   }
 
-  /** Stores resources that are prepared already (a single write, an archive). */
+  /** Stores resources that are prepared already. */
   async store(name: string, output: PrepareOutput): Promise<ImportReport> {
-    return this.#inTurn(() => this.#store(name, output))
+    return this.exclusively(() => this.#store(name, output))
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work, work)
+  /**
+   * Runs `work` while nothing else is stored, and gives it the way to store: all of its writes or none. Throws
+   * AppError `CONFLICT`, `OTHER_PATIENT`, `OWNER_ERASED`. `work` must not call other methods of this object.
+   */
+  async exclusively<T>(
+    work: (write: (writes: readonly Write[]) => Promise<ImportedVersion[]>) => Promise<T>,
+  ): Promise<T> {
+    const step = () => work((writes) => this.#write(writes))
+    const mine = this.#turn.then(step, step)
     this.#turn = mine.catch(() => undefined)
     return mine
+  }
+
+  async #write(writes: readonly Write[]): Promise<ImportedVersion[]> {
+    const batch = new Batch(this.#parts)
+    for (const write of writes) {
+      const refused = batch.add(write)
+      if (refused !== undefined && refused !== 'unchanged') throw new AppError(refused.code, refused.message)
+    }
+    return batch.commit()
   }
 
   async #store(name: string, output: PrepareOutput): Promise<ImportReport> {
@@ -100,21 +104,21 @@ export class Ingest {
     let unchanged = 0
     let newOwners = 0
     for (let from = 0; from < output.prepared.length; from += BATCH_VERSIONS) {
-      const batch = output.prepared.slice(from, from + BATCH_VERSIONS)
-      const done = await this.#storeBatch(name, batch)
-      versions.push(...done.versions)
-      organisationOwned.push(...done.organisationOwned)
-      rejected.push(...done.rejected)
-      unchanged += done.unchanged
-      newOwners += done.newOwners
+      const batch = new Batch(this.#parts)
+      for (const prepared of output.prepared.slice(from, from + BATCH_VERSIONS)) {
+        const refused = batch.add({ prepared })
+        if (refused === 'unchanged') unchanged += 1
+        else if (refused !== undefined) rejected.push(rejection(name, prepared, refused))
+      }
+      versions.push(...(await batch.commit()))
+      organisationOwned.push(...batch.organisationOwned)
+      newOwners += batch.newOwners
     }
     return {
       imported: versions.length + unchanged,
       unchanged,
       rejected,
-      dangling: output.dangling.filter(
-        ({ to }) => this.#parts.custody.versionByRid(this.#rid(to)) === undefined,
-      ),
+      dangling: output.dangling.filter(({ to }) => !this.#isHere(to)),
       newOwners,
       organisationOwned,
       unheldCodes: output.unheldCodes.map(([system, code, count]) => ({ system, code, count })),
@@ -122,174 +126,113 @@ export class Ingest {
     }
   }
 
-  async #storeBatch(name: string, batch: readonly Prepared[]) {
-    const { custody, keys, random } = this.#parts
-    const owners = new OwnerCache(this.#parts)
-    for (const prepared of batch) owners.resolve(prepared.owner)
-    await keys.ensure(owners.all().map(({ row }) => row.owner))
-
-    const sealed: { version: SealedVersion; prepared: Prepared; number: number; owner: OwnerRow }[] = []
-    const batches = new Map<string, BatchKey | undefined>()
-    const batchRows: BatchRow[] = []
-    const rejected: Rejected[] = []
-    const organisationOwned: string[] = []
-    const seen = new Map<string, number>()
-    let unchanged = 0
-    for (const prepared of batch) {
-      const { row: owner } = owners.resolve(prepared.owner)
-      if (owner.status === 'restricted' || owner.status === 'erased') {
-        rejected.push(
-          rejection(
-            name,
-            prepared,
-            'OWNER_ERASED',
-            'owner: this patient had the record erased; enrol again to add to it',
-          ),
-        )
-        continue
-      }
-      const custodyKey = keys.custodyKey(owner.owner)
-      const rid = this.#rid(prepared.recordId)
-      const existing = custody.versionByRid(rid)
-      if (existing !== undefined && !equal(existing.owner, owner.owner)) {
-        rejected.push(
-          rejection(
-            name,
-            prepared,
-            'OTHER_PATIENT',
-            'subject: this record is held for somebody else; a record never changes its patient, use a new id',
-          ),
-        )
-        continue
-      }
-      const before =
-        existing === undefined
-          ? undefined
-          : openLabels(existing.sealed, { key: custodyKey, oid: existing.oid })
-      if (before !== undefined && equal(before.source, prepared.source)) {
-        unchanged += 1
-        continue
-      }
-      const inBatch = seen.get(prepared.recordId)
-      const number = (inBatch ?? existing?.version ?? 0) + 1
-      seen.set(prepared.recordId, number)
-      const json = number === 1 ? prepared.json : withVersion(prepared.json, number)
-      if (prepared.owner.kind === 'organisation') organisationOwned.push(prepared.recordId)
-      const key = `${owner.rid.join()}/${prepared.compartment}`
-      if (!batches.has(key)) {
-        const target = this.#parts.target(owner, prepared.compartment)
-        const opened =
-          target === undefined ? undefined : openBatch(target, { chainId: this.#parts.chainId, random })
-        batches.set(key, opened)
-        if (opened !== undefined) batchRows.push({ ...pick(opened), owner: owner.owner })
-      }
-      const version = sealVersion(
-        {
-          owner: owner.owner,
-          rid,
-          recordId: prepared.recordId,
-          version: number,
-          prev: before?.digest,
-          json,
-          labels: {
-            type: prepared.type,
-            compartment: prepared.compartment,
-            codes: prepared.codes,
-            ...(prepared.fromMs === undefined ? {} : { fromMs: prepared.fromMs }),
-            ...(prepared.toMs === undefined ? {} : { toMs: prepared.toMs }),
-            source: prepared.source,
-          },
-        },
-        { custodyKey, batch: batches.get(key), random },
-      )
-      sealed.push({ version, prepared, number, owner })
-    }
-    if (sealed.length > 0 || owners.made.length > 0) await this.#commit(sealed, batchRows, owners.made)
-    const versions = sealed.map(({ version, prepared, number, owner }) => ({
-      owner: owner.owner,
-      oid: version.oid,
-      recordId: prepared.recordId,
-      version: number,
-    }))
-    return { versions, unchanged, rejected, organisationOwned, newOwners: owners.made.length }
-  }
-
-  async #commit(
-    sealed: readonly { version: SealedVersion; prepared: Prepared; owner: OwnerRow }[],
-    batchRows: readonly BatchRow[],
-    newOwners: readonly OwnerRow[],
-  ): Promise<void> {
-    const { vault, log, custody, index, keys } = this.#parts
-    const [{ index: firstIndex }] = await Promise.all([
-      log.appendMany(sealed.map(({ version }) => version.leaf)),
-      vault.putMany(sealed.map(({ version }) => version.object)),
-    ])
-    const seqs = custody.sql.transaction(() => {
-      for (const owner of newOwners) custody.addOwner(owner)
-      custody.addBatches(batchRows)
-      return custody.addVersions(sealed.map(({ version }, at) => version.row(firstIndex + at)))
-    })
-    index.add(
-      sealed.map(({ prepared, owner }, at) => {
-        const indexKey = keys.indexKey(owner.owner)
-        return { seq: seqs[at] as number, tokens: prepared.tokens.map((token) => tokenOf(indexKey, token)) }
-      }),
-    )
-  }
-
-  #rid(recordId: string): Uint8Array {
-    return ridOf(this.#parts.ridKey, recordId)
+  #isHere(reference: string): boolean {
+    const recordId = reference.split('/_history/')[0] as string
+    return this.#parts.custody.versionByRid(ridOf(this.#parts.ridKey, recordId)) !== undefined
   }
 }
 
-/** Owners of one batch: those that are here, and those that the batch makes. */
-class OwnerCache {
-  readonly made: OwnerRow[] = []
-  readonly #rows = new Map<string, OwnerRow>()
+type Refused = 'unchanged' | { readonly code: string; readonly message: string }
+
+/** What a batch knows of a record that it has already met, or that is held. */
+interface Newest {
+  readonly owner: Uint8Array
+  readonly version: number
+  readonly source: Uint8Array
+  readonly digest: Uint8Array
+}
+
+/** The writes of one transaction, gathered against what is held. Nothing is changed before `commit`. */
+class Batch {
+  readonly organisationOwned: string[] = []
   readonly #parts: IngestParts
+  readonly #owners: OwnerCache
+  readonly #arrivals: Arrival[] = []
+  readonly #newest = new Map<string, Newest>()
+  #made: readonly OwnerRow[] = []
 
   constructor(parts: IngestParts) {
     this.#parts = parts
+    this.#owners = new OwnerCache(parts)
   }
 
-  resolve(owner: Owner): { row: OwnerRow } {
-    const name = owner.kind === 'patient' ? owner.name : `~${owner.kind}`
-    let row = this.#rows.get(name)
-    if (row === undefined) {
-      const rid = ridOf(this.#parts.ridKey, name)
-      row = this.#parts.custody.ownerByRid(rid)
-      if (row === undefined) {
-        row = {
-          owner: this.#parts.random(16),
-          rid,
-          kind: owner.kind,
-          status: 'unclaimed',
-          retainUntilMs: undefined,
-          linkKey: undefined,
-          sub: undefined,
-          card: undefined,
-        }
-        this.made.push(row)
-      }
-      this.#rows.set(name, row)
-    }
-    return { row }
+  get newOwners(): number {
+    return this.#made.length
   }
 
-  all(): { row: OwnerRow }[] {
-    return [...this.#rows.values()].map((row) => ({ row }))
+  add({ prepared, ifVersion, deleted = false }: Write): Refused | undefined {
+    const owner = this.#owners.resolve(prepared)
+    if (owner.status === 'restricted' || owner.status === 'erased') return OWNER_ERASED
+    const { recordId } = prepared
+    const rid = ridOf(this.#parts.ridKey, recordId)
+    const newest = this.#newest.get(recordId) ?? this.#held(rid)
+    if (ifVersion !== undefined && (newest?.version ?? 0) !== ifVersion) return CONFLICT
+    if (newest !== undefined && !equal(newest.owner, owner.owner)) return OTHER_PATIENT
+    if (newest !== undefined && equal(newest.source, prepared.source)) return 'unchanged'
+    const version = (newest?.version ?? 0) + 1
+    const json = version === 1 ? prepared.json : withVersion(prepared.json, version)
+    this.#newest.set(recordId, { owner: owner.owner, version, source: prepared.source, digest: sha256(json) })
+    if (owner.kind === 'organisation') this.organisationOwned.push(recordId)
+    this.#arrivals.push({
+      owner,
+      rid,
+      recordId,
+      version,
+      prev: newest?.digest,
+      json,
+      current: !deleted,
+      labels: {
+        type: prepared.type,
+        compartment: prepared.compartment,
+        codes: prepared.codes,
+        ...(prepared.fromMs === undefined ? {} : { fromMs: prepared.fromMs }),
+        ...(prepared.toMs === undefined ? {} : { toMs: prepared.toMs }),
+        source: prepared.source,
+        ...(deleted ? { deleted: true } : {}),
+      },
+      tokens: deleted ? [] : prepared.tokens,
+    })
+    return undefined
+  }
+
+  async commit(): Promise<ImportedVersion[]> {
+    if (this.#arrivals.length === 0) return []
+    this.#made = this.#owners.madeFor(this.#arrivals.map(({ owner }) => owner))
+    const sealed = await writeVersions(this.#parts, this.#arrivals, this.#made)
+    return sealed.map(({ owner, oid, recordId, version }: SealedVersion) => ({
+      owner,
+      oid,
+      recordId,
+      version,
+    }))
+  }
+
+  #held(rid: Uint8Array): Newest | undefined {
+    const { custody, keys } = this.#parts
+    const row = custody.latestByRid(rid)
+    if (row === undefined) return undefined
+    const labels: SealedLabels = openLabels(row.sealed, { key: keys.custodyKey(row.owner), oid: row.oid })
+    return { owner: row.owner, version: row.version, source: labels.source, digest: labels.digest }
   }
 }
 
-function pick({ batch, comp, epoch, enc }: BatchKey): Omit<BatchRow, 'owner'> {
-  return { batch, comp, epoch, enc }
+const OWNER_ERASED = {
+  code: 'OWNER_ERASED',
+  message: 'owner: this patient had the record erased; enrol again to add to it',
+}
+const OTHER_PATIENT = {
+  code: 'OTHER_PATIENT',
+  message: 'subject: this record is held for somebody else; a record never changes its patient, use a new id',
+}
+const CONFLICT = {
+  code: 'CONFLICT',
+  message: 'If-Match: the record has another newest version; read it again and repeat the change',
 }
 
 function rejection(
   file: string,
   { entry, recordId, type }: Prepared,
-  code: string,
-  message: string,
+  { code, message }: { code: string; message: string },
 ): Rejected {
   return { file, entry, type, id: recordId.slice(type.length + 1), code, message }
 }

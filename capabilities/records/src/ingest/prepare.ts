@@ -9,6 +9,7 @@ import {
   labelOf,
   type Owner,
   ownerOf,
+  parseReference,
   type ResourceCompartment,
   readFile,
   scanFile,
@@ -16,6 +17,7 @@ import {
   serialise,
   storedText,
   validate,
+  walkReferences,
 } from '../fhir/index.ts'
 import { packCode } from '../packed-codes.ts'
 
@@ -37,6 +39,8 @@ export interface Prepared {
   /** SHA-256 of the resource as it came. */
   readonly source: Uint8Array
   readonly owner: Owner
+  /** Of a Provenance, List or Linkage that names no patient: the records it names, by which its owner is found. */
+  readonly targets?: readonly string[]
   readonly compartment: ResourceCompartment
   readonly codes: readonly string[]
   readonly fromMs?: number
@@ -63,7 +67,9 @@ export interface PrepareOutput {
   readonly unheldCodes: readonly (readonly [string, string, number])[]
 }
 
+/** Beyond this many the last ones are left out; see `codesOf`. */
 const MAX_CODES = 48
+const NAMES_RECORDS: ReadonlySet<string> = new Set(['Provenance', 'List', 'Linkage'])
 
 /**
  * The pure half of an import: parse, resolve, validate, find owner and label, extract search values, and make the
@@ -76,6 +82,7 @@ export function prepare({ name, text, lastUpdated }: PrepareInput): PrepareOutpu
   const dangling: { from: string; to: string }[] = []
   const unheld: CodeCount = new Map()
   const owners = new Map<string, Owner>()
+  const late: FoundResource[] = []
   for (const found of readFile({ name, text }, directory)) {
     if (found.kind === 'rejection') {
       const { file, entry, type, id, code, message } = found
@@ -94,25 +101,31 @@ export function prepare({ name, text, lastUpdated }: PrepareInput): PrepareOutpu
       })
       continue
     }
-    prepared.push(prepareOne(found, lastUpdated, unheld, owners))
     dangling.push(...danglingReferences(found.resource, (target) => directory.has(target)))
+    if (NAMES_RECORDS.has(found.type)) late.push(found)
+    else prepared.push(prepareOne(found, lastUpdated, unheld, owners))
   }
+  // Whose a list is may depend on any other resource of the file.
+  for (const found of late) prepared.push(prepareOne(found, lastUpdated, unheld, owners))
   const unheldCodes = [...unheld].flatMap(([system, codes]) =>
     [...codes].map(([code, count]) => [system, code, count] as const),
   )
   return { prepared, rejected, dangling, unheldCodes }
 }
 
-function prepareOne(
-  found: FoundResource,
+/** Prepares one resource that passed validation. `owners` gains its owner. */
+export function prepareOne(
+  found: Pick<FoundResource, 'entry' | 'type' | 'id' | 'resource' | 'exact'>,
   lastUpdated: string,
-  unheld: CodeCount,
-  owners: Map<string, Owner>,
+  unheld: CodeCount = new Map(),
+  owners: Map<string, Owner> = new Map(),
 ): Prepared {
   const { resource } = found
   const recordId = `${found.type}/${found.id}`
   const owner = ownerOf(resource, (target) => owners.get(target))
   owners.set(recordId, owner)
+  const targets =
+    owner.kind === 'directory' && NAMES_RECORDS.has(found.type) ? targetsOf(resource) : undefined
   const dates = clinicalDates(resource)
   return {
     entry: found.entry,
@@ -121,11 +134,21 @@ function prepareOne(
     json: utf8(storedText(found.exact, { id: found.id, meta: { versionId: '1', lastUpdated } })),
     source: sha256(utf8(serialise(found.exact))),
     owner,
+    ...(targets === undefined ? {} : { targets }),
     compartment: labelOf(resource, unheld).compartment,
     codes: codesOf(resource),
     ...(dates === undefined ? {} : { fromMs: dates.startMs, toMs: dates.endMs }),
     tokens: searchTokens(resource),
   }
+}
+
+function targetsOf(resource: LooseResource): string[] {
+  const targets = new Set<string>()
+  for (const { reference } of walkReferences(resource)) {
+    const parts = reference === undefined ? undefined : parseReference(reference)
+    if (parts !== undefined && parts.base === undefined) targets.add(`${parts.type}/${parts.id}`)
+  }
+  return [...targets]
 }
 
 /**

@@ -51,11 +51,16 @@ export interface VersionToSeal {
   readonly version: number
   readonly prev: Uint8Array | undefined
   readonly json: Uint8Array
+  /** Whether it is what a reader of the record gets; false for older versions of an archive, and for deletions. */
+  readonly current: boolean
   readonly labels: Omit<SealedLabels, 'recordId' | 'version' | 'digest' | 'salt'>
 }
 
 export interface SealedVersion {
   readonly oid: Uint8Array
+  readonly owner: Uint8Array
+  readonly recordId: string
+  readonly version: number
   readonly object: { readonly address: Uint8Array; readonly bytes: Uint8Array }
   readonly leaf: Uint8Array
   /** The row, once the leaf's index is known. */
@@ -98,6 +103,9 @@ export function sealVersion(
     batch === undefined ? undefined : wrapKey({ kek: batch.key, dek, oid, headerHash, use: 'owner', random })
   return {
     oid,
+    owner,
+    recordId,
+    version: version.version,
     object: { address, bytes },
     leaf: versionLeaf(salt, { recordId, version: version.version, digest }),
     row: (leafIndex) => ({
@@ -113,7 +121,7 @@ export function sealVersion(
       custodyWrap,
       sealed: labels,
       leafIndex,
-      current: true,
+      current: version.current,
     }),
   }
 }

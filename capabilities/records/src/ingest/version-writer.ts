@@ -1,0 +1,100 @@
+import type { Random } from '@salus/core'
+import { toHex } from '@salus/core'
+import type { ObjectStore } from '@salus/vault'
+import type { CustodyStore } from '../custody/custody-store.ts'
+import type { BatchRow, OwnerRow } from '../custody/rows.ts'
+import type { ResourceCompartment } from '../fhir/index.ts'
+import { type TokenIndex, tokenOf } from '../index/token-index.ts'
+import type { OwnerKeys } from '../owner-keys.ts'
+import {
+  type BatchKey,
+  type CompartmentTarget,
+  openBatch,
+  type SealedVersion,
+  sealVersion,
+  type VersionToSeal,
+} from './seal-version.ts'
+
+/** Where sealed leaves go: the organisation's fact log. Resolves when they are durable and integrated. */
+export interface LeafSink {
+  appendMany(leaves: readonly Uint8Array[]): Promise<{ readonly index: number }>
+}
+
+export interface VersionWriterParts {
+  readonly custody: CustodyStore
+  readonly index: TokenIndex
+  readonly vault: Pick<ObjectStore, 'putMany'>
+  readonly log: LeafSink
+  readonly keys: OwnerKeys
+  readonly chainId: Uint8Array
+  readonly random: Random
+  /** The public key to seal to for an enrolled owner's compartment; undefined when she has none (yet). */
+  target(owner: OwnerRow, compartment: ResourceCompartment): CompartmentTarget | undefined
+}
+
+/** A version about to be stored; its number and JSON are final. */
+export interface Arrival extends Omit<VersionToSeal, 'owner'> {
+  readonly owner: OwnerRow
+  /** Search token inputs; empty for versions that no search finds. */
+  readonly tokens: readonly string[]
+}
+
+/** Versions that share one encapsulation (protocol §3 step 2). */
+const WRAPS_PER_BATCH = 1_000
+
+/**
+ * Seals versions and makes them durable, all or none: objects and leaves first, then the rows in one transaction.
+ * A version counts as arrived with its row; a crash before leaves an object and a leaf that nothing points to.
+ */
+export async function writeVersions(
+  parts: VersionWriterParts,
+  arrivals: readonly Arrival[],
+  newOwners: readonly OwnerRow[] = [],
+): Promise<readonly SealedVersion[]> {
+  const { vault, log, custody, index, keys, random, chainId } = parts
+  await keys.ensure(uniqueOwners(arrivals))
+  const batches = new Map<string, { readonly key: BatchKey | undefined; used: number }>()
+  const batchRows: BatchRow[] = []
+  const sealed = arrivals.map((arrival) => {
+    const { owner, tokens: _tokens, ...version } = arrival
+    const name = `${toHex(owner.owner)}/${version.labels.compartment}`
+    let batch = batches.get(name)
+    if (batch === undefined || batch.used >= WRAPS_PER_BATCH) {
+      const target = parts.target(owner, version.labels.compartment)
+      const key = target === undefined ? undefined : openBatch(target, { chainId, random })
+      batch = { key, used: 0 }
+      batches.set(name, batch)
+      if (key !== undefined)
+        batchRows.push({
+          batch: key.batch,
+          owner: owner.owner,
+          comp: key.comp,
+          epoch: key.epoch,
+          enc: key.enc,
+        })
+    }
+    batch.used += 1
+    const custodyKey = keys.custodyKey(owner.owner)
+    return sealVersion({ ...version, owner: owner.owner }, { custodyKey, batch: batch.key, random })
+  })
+  const [{ index: firstIndex }] = await Promise.all([
+    log.appendMany(sealed.map(({ leaf }) => leaf)),
+    vault.putMany(sealed.map(({ object }) => object)),
+  ])
+  const seqs = custody.sql.transaction(() => {
+    for (const owner of newOwners) custody.addOwner(owner)
+    custody.addBatches(batchRows)
+    return custody.addVersions(sealed.map(({ row }, at) => row(firstIndex + at)))
+  })
+  index.add(
+    arrivals.map(({ owner, tokens }, at) => {
+      const indexKey = keys.indexKey(owner.owner)
+      return { seq: seqs[at] as number, tokens: tokens.map((token) => tokenOf(indexKey, token)) }
+    }),
+  )
+  return sealed
+}
+
+function uniqueOwners(arrivals: readonly Arrival[]): Uint8Array[] {
+  return [...new Map(arrivals.map(({ owner }) => [toHex(owner.owner), owner.owner])).values()]
+}
