@@ -162,20 +162,12 @@ export class Home {
         .prepare('DELETE FROM identity_keyring WHERE keyringId = ? AND (version < ? OR generation < ?)')
         .run(keyringId, version - 1, generation)
       if (envelopes === undefined) return
-      const known = new Map(
-        this.unlockers(owner).map(({ id, addedMs }) => [toHex(id), addedMs] as const),
-      )
+      const known = new Map(this.unlockers(owner).map(({ id, addedMs }) => [toHex(id), addedMs] as const))
       sql.prepare('DELETE FROM identity_envelope WHERE keyringId = ?').run(keyringId)
       for (const { envelope, bytes: encoded } of envelopes)
         sql
           .prepare('INSERT INTO identity_envelope VALUES (?, ?, ?, ?, ?)')
-          .run(
-            keyringId,
-            envelope.id,
-            envelope.kind,
-            encoded,
-            known.get(toHex(envelope.id)) ?? clock.now(),
-          )
+          .run(keyringId, envelope.id, envelope.kind, encoded, known.get(toHex(envelope.id)) ?? clock.now())
     })
   }
 

@@ -125,10 +125,12 @@ export class Links {
     if (statement.d !== undefined)
       throw new AppError('LINK_KEY', 'd: a delegate registers a key of her own; it replaces none')
     this.#checkCard(input.card, linkKey)
-    const old = this.find(oldKey) ?? this.#replacedBy(linkKey)
+    const registeredOld = this.find(oldKey)
+    if (registeredOld !== undefined) this.#checkNew(linkKey)
+    const old = registeredOld ?? this.#replacedBy(linkKey)
     if (old === undefined || old.delegation !== undefined)
       throw new AppError('LINK_KEY', 'replaces: is not registered here')
-    if (this.find(linkKey) === undefined) {
+    if (registeredOld !== undefined) {
       sql.transaction(() => {
         sql.prepare('DELETE FROM identity_link WHERE linkKey = ?').run(oldKey)
         this.#store(linkKey, old.owner, statement, {

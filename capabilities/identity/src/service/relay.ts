@@ -45,7 +45,12 @@ export async function relayPackages(
 async function relayOne(parts: RelayParts, { to, g, role, sealed }: GrantPackage): Promise<Relayed> {
   for (let left = RETRIES; ; left -= 1) {
     try {
-      const answer = await sendToOrg(parts, { to, path: '/org/grants', kind: 'grant', payload: { g, role, sealed } })
+      const answer = await sendToOrg(parts, {
+        to,
+        path: '/org/grants',
+        kind: 'grant',
+        payload: { g, role, sealed },
+      })
       return { to, role, delivered: true, answer }
     } catch (error) {
       if (!(error instanceof AppError)) throw error

@@ -86,7 +86,9 @@ export class StaffDesk {
   }
 
   /** Adds a person: credential signed, active on the ledger, session opened. Throws AppError `CONFLICT`, `TX_REJECTED`. */
-  async add(input: NewStaff): Promise<{ readonly member: StaffMember; readonly token: string; readonly untilMs: number }> {
+  async add(
+    input: NewStaff,
+  ): Promise<{ readonly member: StaffMember; readonly token: string; readonly untilMs: number }> {
     const { keys, clock, random } = this.#parts
     const practitioner = input.practitioner ?? this.#drawId()
     if (this.find(practitioner) !== undefined)
@@ -116,7 +118,10 @@ export class StaffDesk {
   }
 
   /** A new token. Throws AppError `NOT_FOUND`, `FORBIDDEN` for who is not active. */
-  openSession(practitioner: string, lifetimeMs = STAFF_SESSION_MS): { readonly token: string; readonly untilMs: number } {
+  openSession(
+    practitioner: string,
+    lifetimeMs = STAFF_SESSION_MS,
+  ): { readonly token: string; readonly untilMs: number } {
     const member = this.find(practitioner)
     if (member === undefined) throw notFound()
     if (member.status !== 'active')
