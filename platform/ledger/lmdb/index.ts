@@ -1,1 +1,2 @@
 export * from './lmdb-store.ts'
+export * from './read-lmdb.ts'

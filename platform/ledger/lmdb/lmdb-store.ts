@@ -1,19 +1,29 @@
-import { AppError, compareBytes, equal, toHex } from '@salus/core'
-import { type Database, open, type RootDatabase } from 'lmdb'
+import { AppError, equal, toHex } from '@salus/core'
+import { open, type RootDatabase } from 'lmdb'
 import {
   checkChange,
   decodeStaleRecord,
   type Entry,
   encodeStaleRecord,
   HISTORY_HEIGHTS,
-  type ScanOptions,
   STATE_FORMAT,
   type StateChange,
   type StateStore,
-  startsWith,
 } from '../src/state/index.ts'
-
-type Bytes = Database<Uint8Array, Uint8Array>
+import {
+  type Bytes,
+  binary,
+  chainKey,
+  formatKey,
+  get,
+  heightKey,
+  nameKey,
+  numberKey,
+  reading,
+  readNumber,
+  tablesOf,
+  translated,
+} from './tables.ts'
 
 export interface LmdbStoreOptions {
   /** Folder of the database files; made when absent. LMDB does its own I/O, so this is a path of the machine. */
@@ -35,41 +45,19 @@ export interface LmdbStoreOptions {
 export function openLmdbStore(options: LmdbStoreOptions): StateStore {
   const place = `${options.path}/data.mdb`
   const root = openRoot(options.path, place)
-  const table = (name: string): Bytes => root.openDB(name, binary) as Bytes
-  const about = table('about')
-  const rows = table('state')
-  const nodes = table('nodes')
-  const stale = table('stale')
-  const meta = table('meta')
-  const blocks = table('blocks')
-  const outcomes = table('outcomes')
+  const tables = tablesOf(root)
   try {
-    checkAbout(root, about, options.chainId, place)
+    checkAbout(root, tables.about, options.chainId, place)
   } catch (error) {
     void root.close()
     throw error
   }
 
-  function height(): number | undefined {
-    const bytes = get(about, heightKey)
-    return bytes && readNumber(bytes)
-  }
-
-  function* scan(prefix: Uint8Array, { after, limit }: ScanOptions = {}): Iterable<Entry> {
-    const start = after && compareBytes(after, prefix) > 0 ? after : prefix
-    let left = limit ?? Number.POSITIVE_INFINITY
-    if (left <= 0) return
-    // An empty start is no valid key; without one LMDB begins at the first.
-    for (const { key, value } of rows.getRange(start.length === 0 ? {} : { start })) {
-      if (!startsWith(key, prefix)) return
-      if (after && compareBytes(key, after) <= 0) continue
-      yield [new Uint8Array(key), new Uint8Array(value)]
-      if (--left <= 0) return
-    }
-  }
+  const read = reading(tables, place)
+  const { about, rows, nodes, stale, meta, blocks, outcomes } = tables
 
   function write(change: StateChange): void {
-    checkChange(change, height() ?? -1, place)
+    checkChange(change, read.height() ?? -1, place)
     const replaced: Entry[] = []
     for (const [key, value] of change.puts) {
       const before = get(rows, key)
@@ -98,18 +86,7 @@ export function openLmdbStore(options: LmdbStoreOptions): StateStore {
   }
 
   return {
-    place,
-    height,
-    get: (key) => get(rows, key),
-    scan,
-    getMeta: (name) => get(meta, nameKey(name)),
-    node: (key) => get(nodes, key),
-    block: (at) => get(blocks, numberKey(at)),
-    outcome: (at) => get(outcomes, numberKey(at)),
-    replaced(at) {
-      const record = get(stale, numberKey(at))
-      return record ? decodeStaleRecord(record).replaced : []
-    },
+    ...read,
     commit(change) {
       try {
         root.transactionSync(() => write(change))
@@ -123,11 +100,6 @@ export function openLmdbStore(options: LmdbStoreOptions): StateStore {
     },
   }
 }
-
-const binary = { encoding: 'binary', keyEncoding: 'binary', useVersions: false, cache: false } as const
-const heightKey = new TextEncoder().encode('height')
-const formatKey = new TextEncoder().encode('format')
-const chainKey = new TextEncoder().encode('chain')
 
 function openRoot(path: string, place: string): RootDatabase {
   try {
@@ -170,48 +142,7 @@ function checkAbout(root: RootDatabase, about: Bytes, chainId: Uint8Array, place
     )
 }
 
-/** LMDB hands out a Buffer of its own memory; a Buffer's `slice` shares, so callers get a plain array. */
-function get(table: Bytes, key: Uint8Array): Uint8Array | undefined {
-  const bytes = table.getBinary(key)
-  return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
-}
-
 function put(table: Bytes, key: Uint8Array, value: Uint8Array): void {
   // Typed as void; false means that the value was not taken.
   if ((table.putSync(key, value) as unknown) === false) throw new Error('LMDB did not take a value')
-}
-
-/** Eight bytes, big endian, so that heights are in order. */
-function numberKey(number: number): Uint8Array {
-  const key = new Uint8Array(8)
-  new DataView(key.buffer).setBigUint64(0, BigInt(number))
-  return key
-}
-
-function readNumber(bytes: Uint8Array): number {
-  return Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigUint64(0))
-}
-
-function nameKey(name: string): Uint8Array {
-  return new TextEncoder().encode(name)
-}
-
-function translated(error: unknown, place: string): unknown {
-  if (error instanceof AppError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  if (/no space|ENOSPC|MAP_FULL|Disk quota/i.test(message))
-    return new AppError(
-      'DISK_FULL',
-      `${place}: no room for another block; nothing was changed. Make room and go on`,
-      { place },
-      { cause: error },
-    )
-  if (/MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|VERSION_MISMATCH|BAD_TXN)/i.test(message))
-    return new AppError(
-      'STORE_DAMAGED',
-      `${place}: ${message}; restore a backup, or delete the folder and take the blocks again`,
-      { place },
-      { cause: error },
-    )
-  return error
 }
