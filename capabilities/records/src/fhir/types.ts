@@ -1,5 +1,3 @@
-import type { Resource } from '@medplum/fhirtypes'
-
 /** A resource read from JSON whose type is known and whose content is not yet checked. */
 export interface LooseResource {
   readonly resourceType: string
@@ -47,4 +45,6 @@ export type ResourceCompartment =
   | 'notes'
   | 'patient-made'
 
-export type { Resource }
+export function issue(code: IssueCode, path: string, message: string, mend: string): Issue {
+  return { code, path, message, mend }
+}

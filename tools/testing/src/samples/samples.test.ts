@@ -1,20 +1,23 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { sampleFiles } from './index.ts'
+import { SAMPLES_FOLDER } from './write.ts'
 
-const folder = new URL('../../../../samples/', import.meta.url)
 const MOST_BYTES = 3 * 1024 * 1024
 
 test('the committed samples are what the generator writes', () => {
   const files = sampleFiles()
   expect(
-    readdirSync(folder)
+    readdirSync(SAMPLES_FOLDER)
       .filter((name) => name.endsWith('.json'))
       .sort(),
   ).toEqual(files.map((f) => f.name).sort())
   for (const file of files) {
     // Compared as a flag: a failing comparison of these texts would print them.
-    expect(readFileSync(new URL(file.name, folder), 'utf8') === file.text, `${file.name} differs`).toBe(true)
+    expect(
+      readFileSync(new URL(file.name, SAMPLES_FOLDER), 'utf8') === file.text,
+      `${file.name} differs`,
+    ).toBe(true)
   }
 })
 

@@ -7,6 +7,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { sampleFiles } from './index.ts'
 
-const folder = new URL('../../../../samples/', import.meta.url)
-mkdirSync(folder, { recursive: true })
-for (const file of sampleFiles()) writeFileSync(new URL(file.name, folder), file.text)
+export const SAMPLES_FOLDER = new URL('../../../../samples/', import.meta.url)
+
+if (import.meta.main) {
+  mkdirSync(SAMPLES_FOLDER, { recursive: true })
+  for (const file of sampleFiles()) writeFileSync(new URL(file.name, SAMPLES_FOLDER), file.text)
+}

@@ -1,23 +1,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe } from 'vitest'
-import { directoryOf } from './directory.ts'
-import {
-  type FoundResource,
-  isSourceName,
-  type Rejection,
-  readFile,
-  type SourceFile,
-  scanFile,
-} from './files.ts'
+import { directoryOf } from '../src/fhir/directory.ts'
+import type { SourceFile } from '../src/fhir/file-entries.ts'
+import { type FoundResource, isSourceName, type Rejection, readFile, scanFile } from '../src/fhir/files.ts'
 
 /** For tests only: the shipped samples, and third-party data that lies beside the repository or is skipped. */
-export const SHIPPED = new URL('../../../../samples/', import.meta.url)
+export const SHIPPED = new URL('../../../samples/', import.meta.url)
 
 export const DATA_SETS = {
-  'synthea-2019': new URL('../../../../../shared/data/synthea-2019/', import.meta.url),
-  'synthea-2020': new URL('../../../../../shared/data/synthea-2020/', import.meta.url),
-  'bulk-10': new URL('../../../../../shared/data/bulk-10/', import.meta.url),
-  'hl7-r4-examples': new URL('../../../../../shared/data/hl7-r4-examples/instances_dev/', import.meta.url),
+  'synthea-2019': new URL('../../../../shared/data/synthea-2019/', import.meta.url),
+  'synthea-2020': new URL('../../../../shared/data/synthea-2020/', import.meta.url),
+  'bulk-10': new URL('../../../../shared/data/bulk-10/', import.meta.url),
+  'hl7-r4-examples': new URL('../../../../shared/data/hl7-r4-examples/instances_dev/', import.meta.url),
 } as const
 
 export function sourceFiles(folder: URL): SourceFile[] {
