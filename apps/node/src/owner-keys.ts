@@ -1,68 +1,89 @@
 import type { AuditKeys } from '@salus/audit'
-import { AppError, fromHex, type Random, toHex } from '@salus/core'
+import { fromHex, type Random, toHex } from '@salus/core'
 import { auditKey, type Keystore, patientKey, patientPrefix } from '@salus/keys/organisation'
-import type { OwnerKeys } from '@salus/records'
+import { keyGone, type OwnerKeyPair, type OwnerKeys } from '@salus/records'
 
-interface Pair {
+interface Numbered extends OwnerKeyPair {
   readonly number: number
-  readonly custody: Uint8Array
-  readonly index: Uint8Array
 }
 
 const NAME = /^patient\/([0-9a-f]{32})\/ck\/(\d+)$/
 
 /**
- * Owners' keys over the keystore. The pairs in force stay in memory: every read of a record needs one, and the
- * keystore hands out copies.
+ * Owners' keys over the keystore. The pairs stay in memory: every read of a record needs one, and the keystore hands
+ * out copies. Where two numbers of a pair exist, the lower is in force and a rotation to the higher is open.
  */
 export class KeystoreOwnerKeys implements OwnerKeys, AuditKeys {
   readonly #keystore: Keystore
   readonly #random: Random
-  readonly #pairs = new Map<string, Pair>()
+  readonly #current = new Map<string, Numbered>()
+  readonly #next = new Map<string, Numbered>()
 
   constructor(keystore: Keystore, random: Random) {
     this.#keystore = keystore
     this.#random = random
-    for (const name of keystore.names('patient/')) {
+    const found = keystore.names('patient/').flatMap((name) => {
       const [, owner, number] = NAME.exec(name) ?? []
-      if (owner !== undefined) this.#load(owner, Number(number))
+      return owner === undefined ? [] : [{ owner, number: Number(number) }]
+    })
+    for (const { owner, number } of found.sort((a, b) => a.number - b.number)) {
+      const pair = this.#load(owner, number)
+      if (pair !== undefined) (this.#current.has(owner) ? this.#next : this.#current).set(owner, pair)
     }
   }
 
   async ensure(owners: readonly Uint8Array[]): Promise<void> {
-    const missing = owners.map(toHex).filter((owner) => !this.#pairs.has(owner))
-    if (missing.length === 0) return
-    await this.#make(missing.map((owner) => ({ owner, number: 1 })))
+    const missing = owners.map(toHex).filter((owner) => !this.#current.has(owner))
+    for (const [owner, pair] of await this.#make(missing.map((owner) => [owner, 1])))
+      this.#current.set(owner, pair)
   }
 
   custodyKey(owner: Uint8Array): Uint8Array {
-    return this.#pair(owner).custody
+    return this.#pair(owner).custodyKey
   }
 
   indexKey(owner: Uint8Array): Uint8Array {
-    return this.#pair(owner).index
+    return this.#pair(owner).indexKey
   }
 
-  async rotate(owner: Uint8Array): Promise<{ previousCustodyKey: Uint8Array }> {
+  async beginRotation(owner: Uint8Array): Promise<OwnerKeyPair> {
     const name = toHex(owner)
-    const { custody, number } = this.#pair(owner)
-    const previousCustodyKey = custody.slice()
-    await this.#make([{ owner: name, number: number + 1 }])
-    await this.#keystore.delete([patientKey(name, 'ck', number), patientKey(name, 'ik', number)])
-    return { previousCustodyKey }
+    const { number } = this.#pair(owner)
+    if (!this.#next.has(name))
+      for (const [, pair] of await this.#make([[name, number + 1]])) this.#next.set(name, pair)
+    return this.#next.get(name) ?? this.#pair(owner)
   }
 
-  async destroy(owners: readonly Uint8Array[]): Promise<void> {
+  async finishRotation(owner: Uint8Array): Promise<void> {
+    const name = toHex(owner)
+    const next = this.#next.get(name)
+    if (next === undefined) return
+    const { number } = this.#pair(owner)
+    await this.#keystore.delete([patientKey(name, 'ck', number), patientKey(name, 'ik', number)])
+    this.#current.set(name, next)
+    this.#next.delete(name)
+  }
+
+  rotating(): readonly Uint8Array[] {
+    return [...this.#next.keys()].map(fromHex)
+  }
+
+  async destroy(
+    owners: readonly Uint8Array[],
+  ): Promise<{ readonly generation: number; readonly how: 'destroyed-in-KMS' | 'rewritten' }> {
     for (const owner of owners) {
       const name = toHex(owner)
-      const pair = this.#pairs.get(name)
-      if (pair === undefined) continue
-      this.#pairs.delete(name)
-      await this.#keystore.delete([patientKey(name, 'ck', pair.number), patientKey(name, 'ik', pair.number)])
-      pair.custody.fill(0)
-      pair.index.fill(0)
+      // Audit keys stay: who looked is kept until its own date (protocol §7).
+      const names = this.#keystore.names(patientPrefix(name)).filter((key) => !key.includes('/ak/'))
+      await this.#keystore.delete(names)
+      for (const pairs of [this.#current, this.#next]) {
+        pairs.get(name)?.custodyKey.fill(0)
+        pairs.get(name)?.indexKey.fill(0)
+        pairs.delete(name)
+      }
     }
-    await this.#keystore.rotate()
+    const { generation, how } = await this.#keystore.rotate()
+    return { generation, how }
   }
 
   auditKey(owner: Uint8Array, year: number): Uint8Array {
@@ -79,43 +100,29 @@ export class KeystoreOwnerKeys implements OwnerKeys, AuditKeys {
     await this.#keystore.put(missing.map((owner) => ({ name: auditKey(owner, year), key: this.#random(32) })))
   }
 
-  /** Names of everything kept for an owner, for backups and figures. */
-  names(owner: Uint8Array): string[] {
-    return this.#keystore.names(patientPrefix(toHex(owner)))
-  }
-
-  owners(): Uint8Array[] {
-    return [...this.#pairs.keys()].map(fromHex)
-  }
-
-  async #make(wanted: readonly { owner: string; number: number }[]): Promise<void> {
+  async #make(wanted: readonly (readonly [string, number])[]): Promise<[string, Numbered][]> {
+    if (wanted.length === 0) return []
     await this.#keystore.put(
-      wanted.flatMap(({ owner, number }) => [
+      wanted.flatMap(([owner, number]) => [
         { name: patientKey(owner, 'ck', number), key: this.#random(32) },
         { name: patientKey(owner, 'ik', number), key: this.#random(32) },
       ]),
     )
-    for (const { owner, number } of wanted) this.#load(owner, number)
+    return wanted.flatMap(([owner, number]) => {
+      const pair = this.#load(owner, number)
+      return pair === undefined ? [] : [[owner, pair] as [string, Numbered]]
+    })
   }
 
-  #load(owner: string, number: number): void {
-    const custody = this.#keystore.get(patientKey(owner, 'ck', number))
-    const index = this.#keystore.get(patientKey(owner, 'ik', number))
-    const known = this.#pairs.get(owner)
-    if (custody === undefined || index === undefined || (known !== undefined && known.number > number)) return
-    this.#pairs.set(owner, { number, custody, index })
+  #load(owner: string, number: number): Numbered | undefined {
+    const custodyKey = this.#keystore.get(patientKey(owner, 'ck', number))
+    const indexKey = this.#keystore.get(patientKey(owner, 'ik', number))
+    return custodyKey === undefined || indexKey === undefined ? undefined : { number, custodyKey, indexKey }
   }
 
-  #pair(owner: Uint8Array): Pair {
-    const pair = this.#pairs.get(toHex(owner))
+  #pair(owner: Uint8Array): Numbered {
+    const pair = this.#current.get(toHex(owner))
     if (pair === undefined) throw keyGone()
     return pair
   }
-}
-
-function keyGone(): AppError {
-  return new AppError(
-    'KEY_GONE',
-    'owner: the keys of this record were destroyed; what they opened cannot be had',
-  )
 }
