@@ -19,7 +19,7 @@ export interface OwnerWrapParts {
 /**
  * Gives an owner her own way into every version that this organisation can read: at enrolment, and again under new
  * epochs after a claim or an erasure. One encapsulation per compartment and 1,000 versions. All in one transaction, so
- * she never finds half of her record.
+ * she never finds half of her record. What only she can read keeps its wraps: nobody else could make them again.
  * @returns how many versions were wrapped
  */
 export async function wrapForOwner(
@@ -37,13 +37,17 @@ export async function wrapForOwner(
     comp: Uint8Array
     epoch: number
   }[] = []
+  const unwrapped: Uint8Array[] = []
   for (const row of custody.versions(owner.owner)) {
     if (!needsWrap(row, everything)) continue
     const { compartment } = reader.labels(row)
     let batch = open.get(compartment)
     if (batch === undefined || batch.used >= WRAPS_PER_BATCH) {
       const target = parts.target(owner, compartment)
-      if (target === undefined) continue
+      if (target === undefined) {
+        unwrapped.push(row.oid)
+        continue
+      }
       const key = openBatch(target, { chainId, random })
       batch = { key, used: 0 }
       open.set(compartment, batch)
@@ -57,12 +61,10 @@ export async function wrapForOwner(
     wraps.push({ oid: row.oid, batch: id, ownerWrap, comp, epoch })
   }
   custody.sql.transaction(() => {
-    if (everything) {
-      custody.clearOwnerWraps(owner.owner)
-      custody.removeBatches(owner.owner)
-    }
     custody.addBatches(batches)
+    for (const oid of unwrapped) custody.clearOwnerWrap(oid)
     for (const { oid, ...wrap } of wraps) custody.setOwnerWrap(oid, wrap)
+    custody.removeUnusedBatches(owner.owner)
   })
   return wraps.length
 }

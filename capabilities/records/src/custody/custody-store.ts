@@ -122,8 +122,14 @@ export class CustodyStore {
     return this.sql.prepare('SELECT * FROM records_batch WHERE owner = ?').all(owner).map(batchFrom)
   }
 
-  removeBatches(owner: Uint8Array): void {
-    this.sql.prepare('DELETE FROM records_batch WHERE owner = ?').run(owner)
+  /** Removes encapsulations that no wrap of the owner needs any more. */
+  removeUnusedBatches(owner: Uint8Array): void {
+    this.sql
+      .prepare(
+        `DELETE FROM records_batch WHERE owner = ? AND batch NOT IN
+           (SELECT batch FROM records_version WHERE owner = ? AND batch IS NOT NULL)`,
+      )
+      .run(owner, owner)
   }
 
   version(oid: Uint8Array): VersionRow | undefined {
@@ -208,8 +214,8 @@ export class CustodyStore {
       .run(wrap.batch, wrap.ownerWrap, wrap.comp, wrap.epoch, oid)
   }
 
-  clearOwnerWraps(owner: Uint8Array): void {
-    this.sql.prepare('UPDATE records_version SET batch = NULL, ownerWrap = NULL WHERE owner = ?').run(owner)
+  clearOwnerWrap(oid: Uint8Array): void {
+    this.sql.prepare('UPDATE records_version SET batch = NULL, ownerWrap = NULL WHERE oid = ?').run(oid)
   }
 
   /** After the custody key changed: what it protects, made again. */
