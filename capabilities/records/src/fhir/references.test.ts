@@ -50,3 +50,19 @@ test('a Coding with a display is not a reference', () => {
     walkReferences({ resourceType: 'Encounter', class: { system: 's', code: 'AMB', display: 'ambulatory' } }),
   ).toEqual([])
 })
+
+test('nor is one with nothing but a display', () => {
+  const code = { coding: [{ display: 'ambulatory' }] }
+  expect(
+    walkReferences({ resourceType: 'Condition', code, asserter: { display: 'Dr. Quist' } }).map(
+      (r) => r.path,
+    ),
+  ).toEqual(['Condition.asserter'])
+})
+
+test('a reference with members that do not belong there is still found', () => {
+  const subject = { reference: 'Patient/2', nickname: 'x' }
+  expect(walkReferences({ resourceType: 'Condition', subject }).map((r) => r.reference)).toEqual([
+    'Patient/2',
+  ])
+})

@@ -1,3 +1,4 @@
+import { definitions } from './definitions.ts'
 import type { LooseResource } from './types.ts'
 
 export interface FoundReference {
@@ -26,25 +27,25 @@ export function parseReference(
 /**
  * Every Reference inside, contained and nested resources too, in document order.
  *
- * A Reference is known by its members, not by the definitions: an object with a text `reference`, or one whose
- * members are all among Reference's own and that has an `identifier` object or a `display` beside `type`.
+ * A Reference is an object with a text `reference`; or, where an element of that name is a Reference in R4, one that
+ * has an identifier or a display and nothing that a Reference does not have.
  */
 export function walkReferences(resource: LooseResource): FoundReference[] {
   const found: FoundReference[] = []
-  walk(resource, resource.resourceType, found)
+  walk(resource, resource.resourceType, '', found)
   return found
 }
 
-function walk(node: object, path: string, found: FoundReference[]): void {
+function walk(node: object, path: string, name: string, found: FoundReference[]): void {
   if (Array.isArray(node)) {
     for (let i = 0; i < node.length; i++) {
       const item: unknown = node[i]
-      if (typeof item === 'object' && item !== null) walk(item, `${path}[${i}]`, found)
+      if (typeof item === 'object' && item !== null) walk(item, `${path}[${i}]`, name, found)
     }
     return
   }
   const object = node as Record<string, unknown>
-  if (isReferenceObject(object)) {
+  if (isReferenceObject(object, name)) {
     const reference = object['reference']
     let rest = false
     for (const key in object) rest ||= key !== 'reference'
@@ -52,7 +53,7 @@ function walk(node: object, path: string, found: FoundReference[]): void {
   }
   for (const key in object) {
     const value = object[key]
-    if (typeof value === 'object' && value !== null) walk(value, `${path}.${key}`, found)
+    if (typeof value === 'object' && value !== null) walk(value, `${path}.${key}`, key, found)
   }
 }
 
@@ -68,11 +69,26 @@ const REFERENCE_MEMBERS: ReadonlySet<string> = new Set([
   '_display',
 ])
 
-function isReferenceObject(object: Record<string, unknown>): boolean {
-  if (typeof object['reference'] === 'string')
-    return !('resourceType' in object) && hasOnlyReferenceMembers(object)
-  const logical = isObject(object['identifier']) || typeof object['display'] === 'string'
-  return logical && hasOnlyReferenceMembers(object)
+function isReferenceObject(object: Record<string, unknown>, name: string): boolean {
+  if (typeof object['reference'] === 'string') return !('resourceType' in object)
+  const isLogical = isObject(object['identifier']) || typeof object['display'] === 'string'
+  return isLogical && hasOnlyReferenceMembers(object) && referenceNames().has(name)
+}
+
+let names: ReadonlySet<string> | undefined
+
+/** Names of elements that are References somewhere in R4; a Coding with only a display looks the same inside. */
+function referenceNames(): ReadonlySet<string> {
+  if (!names) {
+    const found = new Set<string>(['valueReference'])
+    for (const [path, , , types] of definitions.elements) {
+      if (!definitions.types[types]?.some(([code]) => code === 'Reference')) continue
+      const last = path.slice(path.lastIndexOf('.') + 1)
+      found.add(last.endsWith('[x]') ? `${last.slice(0, -3)}Reference` : last)
+    }
+    names = found
+  }
+  return names
 }
 
 function hasOnlyReferenceMembers(object: Record<string, unknown>): boolean {
