@@ -16,6 +16,14 @@ export function openSql(path: string, { durable }: { readonly durable: boolean }
   return sqlOver(database)
 }
 
+/**
+ * Opens an SQLite file to read it, beside a program that writes it or on a copy. The content is not changed; SQLite
+ * may make its `-shm` file beside a write-ahead log.
+ */
+export function readSql(path: string): Sql {
+  return sqlOver(new DatabaseSync(path, { readOnly: true }))
+}
+
 /** The same statements on a database that lives in memory: the twin for tests and simulation. */
 export function memorySql(): Sql {
   return sqlOver(new DatabaseSync(':memory:'))
