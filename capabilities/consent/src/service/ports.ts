@@ -40,6 +40,12 @@ export interface Access {
   readonly kind:
     | 'release'
     | 'open'
+    | 'read'
+    | 'search'
+    | 'write'
+    | 'import'
+    | 'export'
+    | 'administer'
     | 'preview'
     | 'refusal'
     | 'revocation'
