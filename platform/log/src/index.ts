@@ -1,6 +1,6 @@
 export type { Sufficient } from './cosigned.ts'
-export { LEAF_MAX_BYTES } from './log-layout.ts'
-export type { Membership } from './membership.ts'
+export { LEAF_MAX_BYTES, readEntries } from './log-layout.ts'
+export { changedMembership, genesisMembership, logKeysOf, type Membership } from './membership.ts'
 export {
   blockLogOrigin,
   cosignerKey,
@@ -21,6 +21,7 @@ export {
 } from './receipt.ts'
 export { TileLog, type TileLogOptions } from './tile-log.ts'
 export { formatTilePath, parseTilePath, TILE_WIDTH, type TileAddress } from './tile-path.ts'
+export { verifyBlock } from './verify-block.ts'
 export { type LogProblem, type LogVerdict, verifyLog } from './verify-log.ts'
 export {
   type ReceiptCheck,

@@ -24,13 +24,23 @@ const STRIDE = 64
 /**
  * Recomputes a whole log from its entries: every hash of every tile level, the bundle index, and the root of the signed
  * checkpoint. Reads only, in pieces of at most 4 MiB for 32-byte leaves; run it on a log that nobody appends to, or on a copy.
- * @param held signed checkpoints of this log that others hold (anchors, receipts, witnesses): the log must extend each
+ * @param held signed checkpoints of this log that others hold (receipts, witnesses): the log must extend each
+ * @param anchors sizes and roots that somebody else vouches for (the ledger's anchors): the log must extend each
+ * @param onLeaf sees every leaf that is under the checkpoint, in order
  */
 export async function verifyLog(
   disk: Disk,
   path: string,
   vkey: VerifierKey,
-  { held = [] }: { readonly held?: readonly string[] } = {},
+  {
+    held = [],
+    anchors = [],
+    onLeaf = () => {},
+  }: {
+    readonly held?: readonly string[]
+    readonly anchors?: readonly { readonly size: number; readonly root: Uint8Array }[]
+    readonly onLeaf?: (leaf: Uint8Array, index: number) => void
+  } = {},
 ): Promise<LogVerdict> {
   const paths = logPaths(path)
   const problems: LogProblem[] = []
@@ -45,6 +55,11 @@ export async function verifyLog(
   }
   const { size, root } = signed
   const promised = heldCheckpoints(held, vkey, size, report)
+  for (const anchor of anchors) {
+    if (anchor.size > size)
+      report('', `rolled back: ${anchor.size} leaves are anchored on the ledger, the log has ${size}`)
+    else promise(promised, anchor, report)
+  }
   const frontier = new Frontier()
   const levels = new HashFiles(disk, paths.hashes, size, report)
   let begin = 0
@@ -56,6 +71,7 @@ export async function verifyLog(
       break
     }
     for (const entry of read.entries) {
+      onLeaf(entry, frontier.size)
       frontier.append(leafHash(entry), ({ level, index }, hash) => {
         if (level % 8 === 0) levels.expect(level / 8, index, hash)
       })
@@ -105,14 +121,20 @@ function heldCheckpoints(
     if (typeof checkpoint === 'string') report('', `a checkpoint held elsewhere ${checkpoint}`)
     else if (checkpoint.size > size)
       report('', `rolled back: a signed checkpoint of ${checkpoint.size} leaves exists, the log has ${size}`)
-    else if (checkpoint.size > 0) {
-      const other = promised.get(checkpoint.size)
-      if (other && !equal(other, checkpoint.root))
-        report('', `two signed checkpoints of ${checkpoint.size} leaves differ: the log was forked`)
-      promised.set(checkpoint.size, checkpoint.root)
-    }
+    else promise(promised, checkpoint, report)
   }
   return promised
+}
+
+function promise(
+  promised: Map<number, Uint8Array>,
+  { size, root }: { readonly size: number; readonly root: Uint8Array },
+  report: Report,
+): void {
+  if (size === 0) return
+  const other = promised.get(size)
+  if (other && !equal(other, root)) report('', `two checkpoints of ${size} leaves differ: the log was forked`)
+  promised.set(size, root)
 }
 
 /** `count` entries from byte `begin`, growing the window until they fit. */
