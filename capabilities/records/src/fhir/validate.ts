@@ -77,11 +77,11 @@ function checkShape(root: object): Issue | undefined {
       tooDeep = true
       return
     }
-    for (const key in node) {
-      const value = (node as Record<string, unknown>)[key]
+    const values: unknown[] = Array.isArray(node) ? node : Object.values(node)
+    characters += values.length * 4
+    for (const value of values) {
       if (typeof value === 'string') characters += value.length
       else if (typeof value === 'object' && value !== null) visit(value, depth + 1)
-      characters += 4
     }
   }
   visit(root, 1)
