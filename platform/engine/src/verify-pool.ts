@@ -39,10 +39,14 @@ export interface BundleVerifier {
 
 export interface VerifyPoolOptions {
   readonly workers: WorkerPool<VerifyJob, VerifyAnswer>
-  /** Jobs under way at once: the workers, and one each that waits so that none is idle. Default 4. */
+  /** Jobs under way at once: as many as workers. Default 2. */
   readonly jobsMax?: number
-  /** Bytes of bundles in one job. Default 48 KiB, about 200 signatures or 20 ms. */
-  readonly jobBytes?: number
+  /**
+   * Bytes of bundles in one job, at least and at most: what waits is shared out between the bounds. Defaults 32 KiB,
+   * about 100 signatures or 15 ms, and 256 KiB, so that workers stay busy while a block is executed.
+   */
+  readonly jobMinBytes?: number
+  readonly jobMaxBytes?: number
   /** Answers kept. Default 4,096. */
   readonly answersMax?: number
 }
@@ -50,13 +54,15 @@ export interface VerifyPoolOptions {
 /** A verifier over worker threads. Answers are kept by `H(bundle)` and sponsor key, so nothing is verified twice. */
 export function verifyPool({
   workers,
-  jobsMax = 4,
-  jobBytes = 49_152,
+  jobsMax = 2,
+  jobMinBytes = 32_768,
+  jobMaxBytes = 262_144,
   answersMax = 4_096,
 }: VerifyPoolOptions): BundleVerifier {
   const answers = new Map<string, Promise<Uint8Array>>()
   const waiting: Waiting[] = []
   let running = 0
+  let waitingBytes = 0
 
   function keep(name: string, answer: Promise<Uint8Array>): void {
     answers.set(name, answer)
@@ -68,7 +74,12 @@ export function verifyPool({
   }
 
   function next(): void {
-    while (running < jobsMax && waiting.length > 0) void run(takeJob(waiting, jobBytes))
+    while (running < jobsMax && waiting.length > 0) {
+      const share = Math.ceil(waitingBytes / (jobsMax - running))
+      const batch = takeJob(waiting, Math.min(jobMaxBytes, Math.max(jobMinBytes, share)))
+      for (const { bytes } of batch) waitingBytes -= bytes.length
+      void run(batch)
+    }
   }
 
   async function run(batch: readonly Waiting[]): Promise<void> {
@@ -88,6 +99,7 @@ export function verifyPool({
   function ask(bytes: Uint8Array, part: VerifyPart): Promise<Uint8Array> {
     const answer = new Promise<Uint8Array>((resolve, reject) => {
       waiting.push({ bytes, part, resolve, reject })
+      waitingBytes += bytes.length
     })
     // Requests of one turn share a job.
     queueMicrotask(next)

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
 import {
   assert,
   bytes,
@@ -63,7 +64,7 @@ export async function benchBodies({
   const store = openLmdbStore({ path: join(folder, 'ledger'), chainId: sha256(genesis) })
   const verifier = verifyPool({
     workers: systemWorkers<VerifyJob, VerifyAnswer>(verifyWorkerUrl, { size: cores }),
-    jobsMax: 2 * cores,
+    jobsMax: cores,
   })
   let operator: Operator | undefined
   try {
@@ -190,6 +191,9 @@ async function run(
 ): Promise<{ seconds: number; blocks: number }> {
   let done = 0
   const all = Promise.withResolvers<void>()
+  // Clocks and idle workers do not keep a process alive; an open port does.
+  const { port1 } = new MessageChannel()
+  port1.on('message', () => {})
   const unsubscribe = operator.subscribe(({ outcome }) => {
     for (const { code } of outcome.results) assert(code === 0, 'every body of the benchmark takes effect')
     done += outcome.results.length
@@ -205,6 +209,7 @@ async function run(
   await all.promise
   const seconds = (performance.now() - started) / 1000
   unsubscribe()
+  port1.close()
   return { seconds, blocks: operator.head().height - before }
 }
 

@@ -63,7 +63,7 @@ type Step = Uint8Array
 type Slot =
   | { kind: 'empty' }
   | { kind: 'leaf'; leaf: Uint8Array }
-  | { kind: 'page'; page: Page; version: number }
+  | { kind: 'page'; hash: Uint8Array; version: number }
 
 export function openTree(store: StateStore, options: TreeOptions = {}): StateTree {
   const cache = pageCache(options.cachePages ?? 8_192)
@@ -116,11 +116,12 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
 
     const room = slab()
 
-    const finish = (page: Page, path: Uint8Array, depth: number) => {
+    /** Adds a page to the update; its hash. */
+    const finish = (page: Page, path: Uint8Array, depth: number): Uint8Array => {
       const key = nodeKey(height, path, depth)
-      hashAt(page, 1)
       nodes.push([key, encodePage(page, room(pageSize(page)))])
       pages.set(nameOf(key), page)
+      return hashAt(page, 1)
     }
 
     /** Page of at least two leaves below `depth`. Leaves are sorted. */
@@ -133,8 +134,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
         if (end - at === 1) setLeaf(page, slot, first)
         else {
           const child = build(leaves, at, end, depth + 1)
-          finish(child, first, depth + 1)
-          setChild(page, slot, { hash: hashAt(child, 1), version: height })
+          setChild(page, slot, { hash: finish(child, first, depth + 1), version: height })
         }
         at = end
       }
@@ -153,7 +153,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
           if (page === before) page = copyPage(before)
           if (result.kind === 'empty') setEmpty(page, slot)
           else if (result.kind === 'leaf') setLeaf(page, slot, result.leaf)
-          else setChild(page, slot, { hash: hashAt(result.page, 1), version: result.version })
+          else setChild(page, slot, result)
         }
         at = end
       }
@@ -175,8 +175,7 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
       if (leaves.length === 0) return { kind: 'empty' }
       if (leaves.length === 1) return { kind: 'leaf', leaf: leaves[0] as Step }
       const child = build(leaves, 0, leaves.length, depth + 1)
-      finish(child, leaves[0] as Step, depth + 1)
-      return { kind: 'page', page: child, version: height }
+      return { kind: 'page', hash: finish(child, leaves[0] as Step, depth + 1), version: height }
     }
 
     const applyChild = (
@@ -196,17 +195,16 @@ export function openTree(store: StateStore, options: TreeOptions = {}): StateTre
       if (after.present === 0) return { kind: 'empty' }
       if (after.leaves === after.present && slotCount(after) === 1)
         return { kind: 'leaf', leaf: after.slots[31 - Math.clz32(after.present)] as Uint8Array }
-      finish(after, path, depth + 1)
-      return { kind: 'page', page: after, version: height }
+      return { kind: 'page', hash: finish(after, path, depth + 1), version: height }
     }
 
     const before = rootPage()
     const after = apply(before, 0, steps.length, 0)
     // The root page is written at every height, so that a height's root is found without an index.
     if (head !== undefined) staleNodes.push(nodeKey(head, noPath, 0))
-    finish(after, noPath, 0)
+    const root = finish(after, noPath, 0)
     nodes.sort((a, b) => compareBytes(a[0], b[0]))
-    return { height, root: hashAt(after, 1), nodes, staleNodes, pages }
+    return { height, root, nodes, staleNodes, pages }
   }
 
   function prove(key: Uint8Array, height?: number): SparseProof {
