@@ -1,8 +1,8 @@
-import { type SigningKey, toBase64url } from '@salus/core'
-import { linkKey, linkSub, makeLink } from '@salus/keys'
+import { AppError, type SigningKey, toBase64url } from '@salus/core'
+import { type Keyring, linkKey, linkSub, makeLink } from '@salus/keys'
 import { type Connection, sendFor, withToken } from '@salus/sdk'
-import { enrolmentForm, sessionForm, signedJson, wrappedForm } from './forms.ts'
-import { storeKeyring } from './home.ts'
+import { type enrolmentForm, sessionForm, signedJson, wrappedForm } from './forms.ts'
+import { changeKeyring, storeKeyring } from './home.ts'
 import { signSessionRequest } from './link-session.ts'
 import { type DeviceContext, linkPapers, type Person } from './person.ts'
 
@@ -32,9 +32,9 @@ export async function openOwnSession(
 ): Promise<Connection> {
   const { org, person, context } = input
   const key = linkKey(person.keyring, org)
-  // Papers for an organisation without a link key are refused with the reason; so is its session.
-  if (key === undefined) linkPapers(context, { keyring: person.keyring, home: person.home, org })
-  return openSession(connection, { org, key: key as SigningKey, context })
+  if (key === undefined)
+    throw new AppError('KEYRING_LINK', 'org: the keyring has no link key for it; enrol there first', { org })
+  return openSession(connection, { org, key, context })
 }
 
 /**
@@ -60,8 +60,15 @@ export async function enrolAt(
 }> {
   const { org, code, context, home } = input
   const made = makeLink(input.person.keyring, org, context.random)
-  let person: Person = { ...input.person, keyring: made.keyring }
-  if (home !== undefined) person = await storeKeyring(home, { person, context })
+  // The same key in every attempt, on top of whatever another device stored meanwhile.
+  const addKey = (keyring: Keyring): Keyring => ({
+    ...keyring,
+    links: [...keyring.links.filter((each) => each.org !== org), { org, seed: made.key.seed }],
+  })
+  let person: Person =
+    home === undefined
+      ? { ...input.person, keyring: made.keyring }
+      : await changeKeyring(home, { person: input.person, context, change: addKey })
   const papers = linkPapers(context, { keyring: person.keyring, home: person.home, org })
   const { wrapped } = await sendFor(connection, 'POST', '/enrolments', wrappedForm, {
     json: {

@@ -1,4 +1,15 @@
-import { bool, bytes, list, object, oneOf, optional, type SignedForm, text, toBase64url, uint } from '@salus/core'
+import {
+  bool,
+  bytes,
+  list,
+  object,
+  oneOf,
+  optional,
+  type SignedForm,
+  text,
+  toBase64url,
+  uint,
+} from '@salus/core'
 
 // What devices and nodes say to each other over HTTP about people: one value is the check at the node, the check at the
 // device, and the documentation.
@@ -37,7 +48,9 @@ export const enrolmentForm = object('A first link key', {
   statement: linkStatementForm,
   card: cardForm,
 })
-export const wrappedForm = object('Done', { wrapped: uint('Record versions that the person’s own keys open') })
+export const wrappedForm = object('Done', {
+  wrapped: uint('Record versions that the person’s own keys open'),
+})
 
 export const replaceLinkForm = object('A link key in place of another', {
   statement: linkStatementForm,
@@ -109,8 +122,7 @@ export const proofingForm = object('How the person was identified', {
 
 export const claimForm = object('A claim of a hosted account', {
   code: codeText,
-  deviceKey: key32('Key that signed'),
-  request: signedForm('Claim request', 4_096),
+  request: signedForm('Claim request, signed by the device', 4_096),
 })
 export const claimedForm = object('The account, for the device alone', {
   reply: signedForm('Claim reply', 4_096),

@@ -7,6 +7,7 @@ import {
   type KeyUnlocker,
   openKeyring,
   readEnvelope,
+  recoveryKey,
   rotateKrk,
   type SealResult,
   sealKeyring,
@@ -15,9 +16,8 @@ import {
   withUnlocker,
   wrapKrk,
 } from '@salus/keys'
-import { recoveryKey } from '@salus/keys'
 import { type Connection, sendFor } from '@salus/sdk'
-import { keyringForm, keyringStoredForm, ownKeyringForm, putKeyringForm } from './forms.ts'
+import { keyringForm, keyringStoredForm, ownKeyringForm, type putKeyringForm } from './forms.ts'
 import { type DeviceContext, knownLeaf, type Person } from './person.ts'
 
 const ATTEMPTS = 8
@@ -145,7 +145,10 @@ export async function removeUnlocker(
 }
 
 /** The wraps of KRK for every device, passkey and code that the keyring lists. Guardians are armed apart. */
-export function envelopesOf({ keyring, krk }: Person, { random }: Pick<DeviceContext, 'random'>): Uint8Array[] {
+export function envelopesOf(
+  { keyring, krk }: Person,
+  { random }: Pick<DeviceContext, 'random'>,
+): Uint8Array[] {
   const common = { krk, krkGeneration: keyring.krkGeneration, keyringId: keyring.keyringId, random }
   return keyring.unlockers.flatMap((unlocker) =>
     unlocker.kind === 'guardians' ? [] : [wrapKrk({ ...common, unlocker })],

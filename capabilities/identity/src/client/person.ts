@@ -9,10 +9,10 @@ import {
   linkSub,
   makeLink,
   makeWriteCard,
-  linkKey as ownLinkKey,
   newKeyring,
   newKrk,
   newRecoveryCode,
+  linkKey as ownLinkKey,
   recoveryCodeUnlocker,
   withUnlocker,
 } from '@salus/keys'

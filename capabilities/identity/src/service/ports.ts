@@ -100,7 +100,7 @@ export interface HostedKeys {
   /** Resolves when durable. */
   putHostedKey(owner: Uint8Array, krk: Uint8Array): Promise<void>
   hostedKey(owner: Uint8Array): Uint8Array | undefined
-  /** Deletes and rotates the keystore: when it resolves, no copy is left in this keystore. */
+  /** Deletes and rotates the keystore: when it resolves, no copy is left in this keystore. Twice is not an error. */
   destroyHostedKey(owner: Uint8Array): Promise<{ readonly how: 'destroyed-in-KMS' | 'rewritten' }>
 }
 

@@ -1,0 +1,145 @@
+import { AppError, fromBase64url, type Infer, isAppError } from '@salus/core'
+import {
+  type DeviceKeys,
+  deviceUnlocker,
+  type Keyring,
+  linkKey,
+  openKeyring,
+  withUnlocker,
+} from '@salus/keys'
+import { type Connection, sendFor } from '@salus/sdk'
+import { type ClaimRequest, openClaimReply, signClaimRequest } from '../claim.ts'
+import { openReceipt, type Receipt } from '../receipts.ts'
+import { openOwnSession, openSession } from './enrol.ts'
+import { claimedForm, type claimForm, deletionForm, signedJson } from './forms.ts'
+import { fetchKeyring, storeKeyring } from './home.ts'
+import type { DeviceContext, Person } from './person.ts'
+import { beginRenewal, finishRenewal, type Unfinished } from './renewal.ts'
+
+const ATTEMPTS = 3
+
+/** What the desk gives a hosted patient for her device; usually one picture code. */
+export interface ClaimTicket {
+  readonly code: string
+  readonly account: Uint8Array
+  readonly proofing: ClaimRequest['proofing']
+}
+
+/**
+ * Claims a hosted account: `KRK` comes sealed to this device, everything the host knows is replaced, and the host then
+ * deletes its copies. With `unfinished` steps the claim is not complete: call `completeClaim` again later; the person
+ * is stored and safe meanwhile. `host` is a connection without a session.
+ */
+export async function claimHosted(
+  host: Connection,
+  input: {
+    readonly org: string
+    /** The host's registered `sign` key, from the ledger. */
+    readonly hostKey: Uint8Array
+    readonly ticket: ClaimTicket
+    readonly device: DeviceKeys
+    readonly deviceLabel: string
+    readonly context: DeviceContext
+    readonly connectionTo: (org: string) => Connection
+    readonly sponsor: Connection
+  },
+): Promise<ClaimOutcome> {
+  const { org, hostKey, ticket, device, context } = input
+  const request: ClaimRequest = {
+    v: 1,
+    host: org,
+    account: ticket.account,
+    deviceKey: device.sign.publicKey,
+    sealKey: device.seal.publicKey,
+    proofing: ticket.proofing,
+    time: context.clock.now(),
+  }
+  const signedRequest = signClaimRequest(device.sign, context.chainId, request)
+  const answer = await sendFor(host, 'POST', '/claims', claimedForm, {
+    json: { code: ticket.code, request: signedJson(signedRequest) } satisfies {
+      [K in keyof Infer<typeof claimForm>]: unknown
+    },
+  })
+  const { krk } = openClaimReply({
+    signed: answer.reply,
+    request,
+    signedRequest,
+    hostKey,
+    key: device.seal,
+    chainId: context.chainId,
+  })
+  const person = await takeOver(host, { ...input, krk, keyring: answer.keyring })
+  return completeClaim(host, { ...input, person })
+}
+
+/** Stores the keyring under the device's own `KRK`; again when staff changed the hosted one in between. */
+async function takeOver(
+  host: Connection,
+  input: {
+    readonly org: string
+    readonly krk: Uint8Array
+    readonly keyring: Uint8Array
+    readonly ticket: ClaimTicket
+    readonly device: DeviceKeys
+    readonly deviceLabel: string
+    readonly context: DeviceContext
+  },
+): Promise<Person> {
+  const { org, krk, device, context } = input
+  let bytes = input.keyring
+  for (let left = ATTEMPTS; ; left -= 1) {
+    const hosted = openKeyring({ bytes, krk })
+    const unlocker = deviceUnlocker(device, { label: input.deviceLabel, nowMs: context.clock.now() })
+    const keyring = withUnlocker(hosted, unlocker)
+    const session = await openSession(host, { org, key: linkAt(hosted, org), context })
+    try {
+      const person = beginRenewal({ device, krk, keyring, home: org }, context)
+      return await storeKeyring(session, { person, context })
+    } catch (error) {
+      if (!isAppError(error, 'KEYRING_CONFLICT') || left <= 1) throw error
+      bytes = (await fetchKeyring(host, input.ticket.account)).keyring
+    }
+  }
+}
+
+export interface ClaimOutcome {
+  readonly person: Person
+  readonly unfinished: readonly Unfinished[]
+  /** The host's signed word that its copies are gone; absent while it still waits for something. */
+  readonly receipt: Receipt | undefined
+}
+
+/** Goes on with a claim that an unreachable organisation interrupted. */
+export async function completeClaim(
+  host: Connection,
+  input: {
+    readonly org: string
+    readonly hostKey: Uint8Array
+    readonly person: Person
+    readonly context: DeviceContext
+    readonly connectionTo: (org: string) => Connection
+    readonly sponsor: Connection
+  },
+): Promise<ClaimOutcome> {
+  const { org, context } = input
+  const { person, unfinished } = await finishRenewal(host, input)
+  if (unfinished.some((each) => each.org === org)) return { person, unfinished, receipt: undefined }
+  const session = await openOwnSession(host, { org, person, context })
+  const { receipt } = await sendFor(session, 'POST', '/me/claim/complete', deletionForm)
+  return { person, unfinished, receipt: openReceipt(input.hostKey, context.chainId, receipt) }
+}
+
+/** A ticket as the desk's answer gives it. */
+export function claimTicket(
+  answer: { readonly code: string; readonly account: string },
+  proofing: ClaimRequest['proofing'],
+): ClaimTicket {
+  return { code: answer.code, account: fromBase64url(answer.account), proofing }
+}
+
+function linkAt(keyring: Keyring, org: string) {
+  const key = linkKey(keyring, org)
+  if (key === undefined)
+    throw new AppError('KEYRING_LINK', 'org: the hosted keyring has no link key for its host')
+  return key
+}

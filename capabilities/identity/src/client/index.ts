@@ -1,0 +1,5 @@
+export * from './claim.ts'
+export * from './enrol.ts'
+export * from './home.ts'
+export * from './person.ts'
+export * from './renewal.ts'
