@@ -32,10 +32,10 @@ export const native: Native = {
     plain(crypto.createHash('shake256', { outputLength: lengthBytes }).update(bytes).digest()),
   hmacSha256,
   hkdfSha256: ({ ikm, salt, info, lengthBytes }) =>
-    new Uint8Array(crypto.hkdfSync('sha256', ikm, salt, info, lengthBytes)),
+    new Uint8Array(crypto.hkdfSync('sha256', secretKey(ikm), salt, info, lengthBytes)),
   hkdfExpandSha256,
   gcmSeal({ key, nonce, aad, bytes }) {
-    const cipher = crypto.createCipheriv(gcmName(key), key, nonce).setAAD(aad)
+    const cipher = crypto.createCipheriv(gcmName(key), secretKey(key), nonce).setAAD(aad)
     const out = new Uint8Array(bytes.length + 16)
     out.set(cipher.update(bytes), 0)
     cipher.final()
@@ -45,7 +45,7 @@ export const native: Native = {
   gcmOpen({ key, nonce, aad, bytes }) {
     if (bytes.length < 16) return undefined
     const end = bytes.length - 16
-    const decipher = crypto.createDecipheriv(gcmName(key), key, nonce, { authTagLength: 16 })
+    const decipher = crypto.createDecipheriv(gcmName(key), secretKey(key), nonce, { authTagLength: 16 })
     decipher.setAAD(aad).setAuthTag(bytes.subarray(end))
     const opened = decipher.update(bytes.subarray(0, end))
     try {
@@ -128,16 +128,25 @@ function detectMlkem(): boolean {
   }
 }
 
+/**
+ * Node 24.21 takes some 12 µs longer over a key given as bytes than over a key object made of them first (0.8 µs):
+ * three quarters of a short HMAC. Empty keys are no key objects on every major.
+ */
+function secretKey(key: Uint8Array): crypto.KeyObject | Uint8Array {
+  return key.length === 0 ? key : crypto.createSecretKey(key)
+}
+
 function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
-  return plain(crypto.createHmac('sha256', key).update(bytes).digest())
+  return plain(crypto.createHmac('sha256', secretKey(key)).update(bytes).digest())
 }
 
 /** node:crypto offers only both steps at once. */
 function hkdfExpandSha256(prk: Uint8Array, info: Uint8Array, lengthBytes: number): Uint8Array {
   const out = new Uint8Array(Math.ceil(lengthBytes / 32) * 32)
+  const secret = secretKey(prk)
   let previous: Uint8Array = new Uint8Array(0)
   for (let block = 1; (block - 1) * 32 < lengthBytes; block++) {
-    const hmac = crypto.createHmac('sha256', prk).update(previous).update(info)
+    const hmac = crypto.createHmac('sha256', secret).update(previous).update(info)
     previous = hmac.update(Uint8Array.of(block)).digest()
     out.set(previous, (block - 1) * 32)
   }
