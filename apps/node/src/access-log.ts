@@ -17,6 +17,16 @@ export interface AccessLogParts {
   readonly nameOf: (org: string, practitioner: string) => string | undefined
 }
 
+const VERSIONS_PER_EVENT = 1_000
+
+/** One event lists at most 1,000 versions (architecture §10); more are several events. */
+function inPages(access: Access): Access[] {
+  const pages: Access[] = [{ ...access, versions: access.versions.slice(0, VERSIONS_PER_EVENT) }]
+  for (let from = VERSIONS_PER_EVENT; from < access.versions.length; from += VERSIONS_PER_EVENT)
+    pages.push({ ...access, versions: access.versions.slice(from, from + VERSIONS_PER_EVENT) })
+  return pages
+}
+
 const KIND: Readonly<Record<Access['kind'], AccessFacts['kind']>> = {
   release: 'release',
   refusal: 'release',
@@ -40,6 +50,18 @@ export class NodeAccessLog implements AccessLog {
 
   constructor(parts: AccessLogParts) {
     this.#parts = parts
+  }
+
+  /** Records several accesses with one flush of the log, without proofs: an import makes one per patient. */
+  async recordMany(accesses: readonly Access[]): Promise<void> {
+    const { trail, random } = this.#parts
+    await trail.recordMany(
+      accesses.flatMap(inPages).map((access) => {
+        const eventId = random(16)
+        const { bytes } = encodeEvent(this.#facts(access, eventId))
+        return { owner: access.owner, eventId, timeMs: access.timeMs, json: bytes }
+      }),
+    )
   }
 
   async record(access: Access): Promise<LoggedAccess> {

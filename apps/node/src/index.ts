@@ -1,1 +1,7 @@
-export {}
+export type { NodeConfig, NodeHost } from './host.ts'
+export { initOrganisation } from './init.ts'
+export { CONTRACTS } from './ledger-part.ts'
+export { type NodeOptions, SalusNode, VERSION } from './node.ts'
+export { PATHS } from './stores.ts'
+export { systemHost } from './system-host.ts'
+export { startWitness, type WitnessServer } from './witness-server.ts'

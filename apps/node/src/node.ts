@@ -137,7 +137,7 @@ export class SalusNode {
           return found?.active === true ? found.sign : undefined
         },
       })
-      const identity: IdentityPart = await openIdentityPart({
+      const identity: IdentityPart = openIdentityPart({
         config,
         host,
         stores,
@@ -176,7 +176,7 @@ export class SalusNode {
           figures: () => figuresOf({ stores, disk, records, trail, factLog, ledger }),
         }),
         ...ledgerRoutes({ ledger, receipts }),
-        ...auditRoutes({ trail, receipts, factLog, ledger, maySee: identity.maySee }),
+        ...auditRoutes({ trail, receipts, factLog, ledger, maySee: consent.maySee }),
         ...recordsRoutes({
           custody: records.custody,
           ingest: records.ingest,

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// Runs src/main.ts on the Node that this project pins: TypeScript needs no build there.
+import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const [major] = process.versions.node.split('.')
+
+if (Number(major) >= 24) {
+  const { main: start } = await import(main)
+  await start()
+} else {
+  const child = spawn(pinnedNode(), [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => {
+    process.stderr.write(`salus: the pinned Node 24 does not start (${error.message}); run npm ci again\n`)
+    process.exit(1)
+  })
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)
+  })
+}
+
+function pinnedNode() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('node/package.json')
+    return join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  } catch {
+    process.stderr.write('salus: needs Node 24; run npm ci in the repository, which brings it\n')
+    process.exit(1)
+  }
+}
