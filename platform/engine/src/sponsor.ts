@@ -30,6 +30,9 @@ export interface SponsorOptions {
   readonly random: Random
   /** How long privacy-sensitive calls are collected before they are shuffled, ms (network parameter). Default 0. */
   readonly tickMs?: number
+  /** Which calls wait for the tick, and which never wait. Defaults PRIVATE_CALLS and URGENT_CALLS. */
+  readonly privateCalls?: ReadonlySet<string>
+  readonly urgentCalls?: ReadonlySet<string>
   /** Bundle after so many waiting bodies, or so long after the first. Defaults 64 and 50 ms. */
   readonly flushBodies?: number
   readonly flushMs?: number
@@ -87,6 +90,7 @@ interface Waiting {
 export function openSponsor(options: SponsorOptions): Sponsor {
   const { org, key, ledger, engine, verifier, clock, random } = options
   const { tickMs = 0, flushBodies = 64, flushMs = 50, waitingMax = 8_192 } = options
+  const { privateCalls = PRIVATE_CALLS, urgentCalls = URGENT_CALLS } = options
   const track = tracker()
   const accepted = new Map<string, { acceptance: Promise<Acceptance>; untilMs: number }>()
   /** Bundles given to the engine and not yet seen in a block, by id. */
@@ -184,12 +188,12 @@ export function openSponsor(options: SponsorOptions): Sponsor {
     const answer = { txId, acceptance, sig: signAs(key, 'statement', ledger.chainId, acceptance) }
     track.queued(txId, until)
     const waiting = { item, txId, untilMs: until, sizeBytes: sizeOf(item) }
-    if (PRIVATE_CALLS.has(call) && tickMs > 0) {
+    if (privateCalls.has(call) && tickMs > 0) {
       quiet.push(waiting)
       tickTimer ??= clock.schedule(tickMs, flushQuiet)
     } else {
       prompt.push(waiting)
-      if (URGENT_CALLS.has(call) || prompt.length >= flushBodies) flushPrompt()
+      if (urgentCalls.has(call) || prompt.length >= flushBodies) flushPrompt()
       else promptTimer ??= clock.schedule(flushMs, flushPrompt)
     }
     return answer
