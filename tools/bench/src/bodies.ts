@@ -1,7 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { MessageChannel } from 'node:worker_threads'
 import {
   assert,
   bytes,
@@ -29,86 +27,79 @@ import {
   signBody,
 } from '@salus/ledger'
 import { openLmdbStore } from '@salus/ledger/lmdb'
+import { atLeast, type Figure, inTurns, measurement, seconds } from './harness.ts'
 import type { RawJob } from './raw-verify-worker.ts'
-
-export interface BodiesFigure {
-  /** Ed25519 verifications per second on all cores, every key new (import included): the reference. */
-  readonly rawPerSecond: number
-  /** Bodies executed and durable per second on the embedded engine: new key, one signature, one row each. */
-  readonly bodiesPerSecond: number
-  /** bodiesPerSecond / rawPerSecond; must reach 0.35, aim 0.5. */
-  readonly ratio: number
-  readonly bodies: number
-  readonly blocks: number
-  readonly cores: number
-}
-
-export interface BodiesOptions {
-  /** Default 30,000. */
-  readonly bodies?: number
-  /** Bodies per bundle, at most 128. Default 128. */
-  readonly perBundle?: number
-}
 
 /**
  * Signed bodies through the embedded engine, and raw verification of such signatures on the same cores, in turns.
  * Signing is done before; the engine's time runs from the first bundle given until the last body is durable.
  */
-export async function benchBodies({
-  bodies = 30_000,
-  perBundle = 128,
-}: BodiesOptions = {}): Promise<BodiesFigure> {
-  const cores = availableParallelism()
-  const folder = mkdtempSync(join(tmpdir(), 'salus-bench-bodies-'))
-  const genesis = benchGenesis()
-  const store = openLmdbStore({ path: join(folder, 'ledger'), chainId: sha256(genesis) })
-  const verifier = verifyPool({
-    workers: systemWorkers<VerifyJob, VerifyAnswer>(verifyWorkerUrl, { size: cores }),
-    jobsMax: cores,
-  })
-  let operator: Operator | undefined
-  try {
-    const ledger = Ledger.open({ store, contracts: [marks], genesis })
-    const untilMs = systemClock().now() + 9 * 60_000
-    const signed = signBodies(ledger.chainId, bodies, untilMs)
-    const bundles = bundle(ledger.chainId, signed, perBundle, untilMs)
-    operator = await openOperator({
-      ledger,
-      verifier,
-      clock: systemClock(),
-      disk: systemDisk(folder),
-      logPath: 'blocks',
-      markPath: 'cosign-mark',
-      key: operatorKey,
-      cosigner: { name: ORG, key: operatorKey },
-      cosigners: () => cosignerKeys(ledger),
-      sufficient: sufficientFor(ledger),
+export const figure: Figure = {
+  name: 'bodies',
+  title: 'Signed bodies executed and durable on the embedded engine, a new key and one state key each',
+  async run({ dir }) {
+    const cores = availableParallelism()
+    const genesis = benchGenesis()
+    const store = openLmdbStore({ path: join(dir, 'ledger'), chainId: sha256(genesis) })
+    const verifier = verifyPool({
+      workers: systemWorkers<VerifyJob, VerifyAnswer>(verifyWorkerUrl, { size: cores }),
+      jobsMax: cores,
     })
-    // In turns, because the machine may be shared: both see the same share of it.
-    const perRound = Math.ceil(bundles.length / ROUNDS)
-    let seconds = 0
-    let rawSeconds = await rawSecondsOf(ledger.chainId, signed.slice(0, RAW_PER_ROUND), cores)
-    for (let round = 0; round < ROUNDS; round++) {
-      const some = bundles.slice(round * perRound, (round + 1) * perRound)
-      const count = Math.min(bodies - round * perRound * perBundle, perRound * perBundle)
-      seconds += await run(operator, some, count)
-      rawSeconds += await rawSecondsOf(ledger.chainId, signed.slice(0, RAW_PER_ROUND), cores)
+    let operator: Operator | undefined
+    try {
+      const ledger = Ledger.open({ store, contracts: [marks], genesis })
+      const { chainId } = ledger
+      const untilMs = systemClock().now() + 9 * 60_000
+      const signed = signBodies(chainId, (WARM_UP + ROUNDS) * PER_ROUND, untilMs)
+      const engine = await openOperator({
+        ledger,
+        verifier,
+        clock: systemClock(),
+        disk: systemDisk(dir),
+        logPath: 'blocks',
+        markPath: 'cosign-mark',
+        key: operatorKey,
+        cosigner: { name: ORG, key: operatorKey },
+        cosigners: () => cosignerKeys(ledger),
+        sufficient: sufficientFor(ledger),
+      })
+      operator = engine
+      const rates = await inTurns(
+        {
+          raw: () => rawRate(chainId, signed.slice(0, RAW_PER_ROUND), cores),
+          bodies(round) {
+            const from = (round + WARM_UP) * PER_ROUND
+            return bodyRate(engine, bundle(chainId, signed.slice(from, from + PER_ROUND), untilMs), PER_ROUND)
+          },
+        },
+        { rounds: ROUNDS, warmUp: WARM_UP },
+      )
+      return {
+        measurements: [
+          measurement('bodies', rates.bodies, '/s', {
+            reference: { name: `raw Ed25519, ${cores} cores`, value: rates.raw, unit: '/s' },
+            target: atLeast(0.35, 'ratio'),
+          }),
+        ],
+        notes: [
+          `${ROUNDS} rounds of ${PER_ROUND} bodies in bundles of ${PER_BUNDLE}, ${engine.head().height} blocks; LMDB and block log synced at each`,
+          'raw: OpenSSL importing each key and verifying, on worker threads, nothing else; aim 0.5×',
+        ],
+      }
+    } finally {
+      await operator?.close()
+      await verifier.close()
+      store.close()
     }
-    const rawPerSecond = ((ROUNDS + 1) * Math.min(bodies, RAW_PER_ROUND)) / rawSeconds
-    const bodiesPerSecond = bodies / seconds
-    const blocks = operator.head().height
-    return { rawPerSecond, bodiesPerSecond, ratio: bodiesPerSecond / rawPerSecond, bodies, blocks, cores }
-  } finally {
-    await operator?.close()
-    await verifier.close()
-    store.close()
-    rmSync(folder, { recursive: true, force: true })
-  }
+  },
 }
 
 const ORG = 'bench'
-const ROUNDS = 4
+const WARM_UP = 1
+const ROUNDS = 5
+const PER_ROUND = 6_000
 const RAW_PER_ROUND = 5_000
+const PER_BUNDLE = 128
 const operatorKey = signingKey(sha256(utf8('bench operator')))
 const key = bytes('Who made the mark', { length: 32 })
 const mark = object('A mark', { c: bytes('Salted commitment', { length: 32 }) })
@@ -178,51 +169,38 @@ function signBodies(
   })
 }
 
-function bundle(
-  chain: Uint8Array,
-  signed: readonly SignedBody[],
-  perBundle: number,
-  until: number,
-): Uint8Array[] {
+function bundle(chain: Uint8Array, signed: readonly SignedBody[], until: number): Uint8Array[] {
   const bundles: Uint8Array[] = []
-  for (let at = 0; at < signed.length; at += perBundle) {
-    const items = signed.slice(at, at + perBundle).map(({ body, auth }) => ({ body, auth }))
+  for (let at = 0; at < signed.length; at += PER_BUNDLE) {
+    const items = signed.slice(at, at + PER_BUNDLE).map(({ body, auth }) => ({ body, auth }))
     bundles.push(encodeBundle({ chain, sponsor: ORG, until, items }, operatorKey))
   }
   return bundles
 }
 
 /** Keeps the queue filled as sponsors under load would, and waits for the last body. */
-async function run(operator: Operator, bundles: readonly Uint8Array[], bodies: number): Promise<number> {
+async function bodyRate(operator: Operator, bundles: readonly Uint8Array[], bodies: number): Promise<number> {
   let done = 0
   const all = Promise.withResolvers<void>()
-  // Clocks and idle workers do not keep a process alive; an open port does.
-  const { port1 } = new MessageChannel()
-  port1.on('message', () => {})
   const unsubscribe = operator.subscribe(({ outcome }) => {
     for (const { code } of outcome.results) assert(code === 0, 'every body of the benchmark takes effect')
     done += outcome.results.length
     if (done === bodies) all.resolve()
   })
-  const started = performance.now()
   let next = 0
   const sponsor = async () => {
     while (next < bundles.length) await operator.submit(bundles[next++] as Uint8Array)
   }
-  await Promise.all(Array.from({ length: 32 }, sponsor))
-  await all.promise
-  const seconds = (performance.now() - started) / 1000
+  const took = await seconds(async () => {
+    await Promise.all(Array.from({ length: 32 }, sponsor))
+    await all.promise
+  })
   unsubscribe()
-  port1.close()
-  return seconds
+  return bodies / took
 }
 
 /** OpenSSL alone on all cores: nothing but importing keys and verifying. */
-async function rawSecondsOf(
-  chainId: Uint8Array,
-  signed: readonly SignedBody[],
-  cores: number,
-): Promise<number> {
+async function rawRate(chainId: Uint8Array, signed: readonly SignedBody[], cores: number): Promise<number> {
   const workers = systemWorkers<RawJob, number>(new URL('./raw-verify-worker.ts', import.meta.url), {
     size: cores,
   })
@@ -230,15 +208,16 @@ async function rawSecondsOf(
   for (let at = 0; at < signed.length; at += 250) jobs.push(rawJob(chainId, signed.slice(at, at + 250)))
   // The first jobs start the threads.
   await Promise.all(jobs.slice(0, cores).map((job) => workers.run(job)))
-  const started = performance.now()
-  const valid = await Promise.all(jobs.map((job) => workers.run(job)))
-  const seconds = (performance.now() - started) / 1000
+  let valid: number[] = []
+  const took = await seconds(async () => {
+    valid = await Promise.all(jobs.map((job) => workers.run(job)))
+  })
   await workers.close()
   assert(
     valid.reduce((sum, one) => sum + one, 0) === signed.length,
     'every signature of the benchmark is valid',
   )
-  return seconds
+  return signed.length / took
 }
 
 function rawJob(chainId: Uint8Array, signed: readonly (SignedBody & { key?: SigningKey })[]): RawJob {

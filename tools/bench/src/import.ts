@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { sha256, signingKey, utf8 } from '@salus/core'
+import { assert, sha256, signingKey, utf8 } from '@salus/core'
 import type { WorkerPool } from '@salus/host'
 import { openSql, systemClock, systemDisk, systemRandom, systemWorkers } from '@salus/host/system'
 import { TileLog } from '@salus/log'
@@ -14,21 +14,8 @@ import {
   TokenIndex,
 } from '@salus/records'
 import { Vault } from '@salus/vault'
+import { atLeast, atMost, type Figure, inTurns, measurement } from './harness.ts'
 import { PlainStore } from './plain-store.ts'
-
-/** What an import of real bundles costs, sealed and plain, in the same run. */
-export interface ImportFigures {
-  readonly resources: number
-  /** Validated, labelled, sealed, indexed, logged, durable. */
-  readonly sealedPerSecond: number
-  /** The same files into a store that stores plainly and exists only in this benchmark. */
-  readonly plainPerSecond: number
-  /** What sealing, tokens and log add to the time of the plain path: 0.4 means 40 % more. */
-  readonly overhead: number
-  /** As `du` counts: blocks on the device, not content. */
-  readonly bytesPerResource: Readonly<Record<'objects' | 'custody' | 'tokens' | 'log' | 'total', number>>
-  readonly plainBytesPerResource: number
-}
 
 interface File {
   readonly name: string
@@ -37,49 +24,72 @@ interface File {
 
 const ROUNDS = 3
 const PREPARE_WORKER = new URL(import.meta.resolve('@salus/records/prepare-worker'))
+const PARTS = { objects: 'vault', wraps: 'custody', tokens: 'index', log: 'log' } as const
 
-/**
- * Imports every JSON file of `dataDir` (two worker threads, a real disk under `dir`), sealed and plain by turns, and
- * reports the median round of each. Undefined, with a line that says so, where the data is absent.
- */
-export async function benchImport(dir: string, dataDir: string): Promise<ImportFigures | undefined> {
-  const files = filesOf(dataDir)
-  if (files.length === 0) {
-    console.warn(`bench import: skipped, no files in ${dataDir}`)
-    return undefined
-  }
-  const pool = (): WorkerPool<PrepareInput, PrepareOutput> =>
-    systemWorkers(PREPARE_WORKER, { size: 2, queueMax: 10_000 })
-  const workers = pool()
-  // Starting threads and loading definitions happens once in a node's life.
-  const warm = files.slice(0, 2)
-  await Promise.all(warm.map((file) => workers.run({ ...file, lastUpdated: '2026-01-01T00:00:00.000Z' })))
-  const sealed: Round[] = []
-  const plain: Round[] = []
-  for (let round = 0; round < ROUNDS; round += 1) {
-    plain.push(await inFolder(dir, (folder) => plainRound(folder, files, workers)))
-    sealed.push(await inFolder(dir, (folder) => sealedRound(folder, files, workers)))
-  }
-  await workers.close()
-  const ours = median(sealed)
-  const theirs = median(plain)
-  const per = (part: string) => Math.round((ours.bytes[part] ?? 0) / ours.resources)
-  return {
-    resources: ours.resources,
-    sealedPerSecond: Math.round(ours.resources / ours.seconds),
-    plainPerSecond: Math.round(theirs.resources / theirs.seconds),
-    overhead: ours.seconds / ours.resources / (theirs.seconds / theirs.resources) - 1,
-    bytesPerResource: {
-      objects: per('vault'),
-      custody: per('custody'),
-      tokens: per('index'),
-      log: per('log'),
-      total: per('vault') + per('custody') + per('index') + per('log'),
-    },
-    plainBytesPerResource: Math.round(
-      Object.values(theirs.bytes).reduce((sum, bytes) => sum + bytes, 0) / theirs.resources,
-    ),
-  }
+/** What an import of real bundles costs, sealed and plain, in the same run; two worker threads and a real disk. */
+export const figure: Figure = {
+  name: 'import',
+  title: 'Import: validated, labelled, sealed, indexed, logged, durable',
+  async run({ dir, repoDir, dataDir }) {
+    const synthea = filesOf(join(dataDir, 'synthea-2019'))
+    const files = synthea.length > 0 ? synthea : filesOf(join(repoDir, 'samples'))
+    const workers: WorkerPool<PrepareInput, PrepareOutput> = systemWorkers(PREPARE_WORKER, {
+      size: 2,
+      queueMax: 10_000,
+    })
+    const last: { sealed?: Round; plain?: Round } = {}
+    try {
+      // Starting threads and loading definitions happens once in a node's life.
+      const warm = files.slice(0, 2)
+      await Promise.all(warm.map((file) => workers.run({ ...file, lastUpdated: '2026-01-01T00:00:00.000Z' })))
+      const seconds = await inTurns(
+        {
+          async plain() {
+            last.plain = await inFolder(dir, (folder) => plainRound(folder, files, workers))
+            return last.plain.seconds
+          },
+          async sealed() {
+            last.sealed = await inFolder(dir, (folder) => sealedRound(folder, files, workers))
+            return last.sealed.seconds
+          },
+        },
+        { rounds: ROUNDS, warmUp: 0 },
+      )
+      const { sealed, plain } = last
+      assert(sealed !== undefined && plain !== undefined, 'both were run')
+      const per = (part: string) => (sealed.bytes[part] ?? 0) / sealed.resources
+      const total = Object.values(PARTS).reduce((sum, part) => sum + per(part), 0)
+      const plainTotal = Object.values(plain.bytes).reduce((sum, bytes) => sum + bytes, 0) / plain.resources
+      return {
+        measurements: [
+          measurement('resources imported', sealed.resources / seconds.sealed, '/s', {
+            reference: {
+              name: 'plain twin',
+              value: plain.resources / seconds.plain,
+              unit: '/s',
+            },
+            target: atLeast(1_000),
+          }),
+          measurement('time per resource', (seconds.sealed / sealed.resources) * 1000, 'ms', {
+            reference: { name: 'plain twin', value: (seconds.plain / plain.resources) * 1000, unit: 'ms' },
+            target: atMost(1.4, 'ratio'),
+          }),
+          measurement('disk per resource, allocated', total, 'B', {
+            reference: { name: 'plain twin', value: plainTotal, unit: 'B' },
+            target: atMost(4_096),
+          }),
+          ...Object.entries(PARTS).map(([name, part]) => measurement(`  of it ${name}`, per(part), 'B')),
+        ],
+        notes: [
+          `${synthea.length > 0 ? 'synthea-2019' : 'SAMPLES, because the data set is absent'}: ${files.length} files, ${sealed.resources} resources stored, ${ROUNDS} rounds of each in turns`,
+          'plain twin: the same files, preparation, vault and database with plain JSON, labels and search values, no keys, no log',
+          'without ledger, audit events and HTTP: the figure `node` has those',
+        ],
+      }
+    } finally {
+      await workers.close()
+    }
+  },
 }
 
 interface Round {
@@ -166,11 +176,6 @@ function allocated(path: string): number {
   return stat.isDirectory()
     ? readdirSync(path).reduce((sum, name) => sum + allocated(join(path, name)), own)
     : own
-}
-
-function median(rounds: readonly Round[]): Round {
-  const sorted = [...rounds].sort((a, b) => a.seconds - b.seconds)
-  return sorted[Math.floor(sorted.length / 2)] as Round
 }
 
 function filesOf(dataDir: string): File[] {
