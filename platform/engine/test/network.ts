@@ -1,13 +1,15 @@
-import { AppError, type SigningKey, signingKey } from '@salus/core'
+import { AppError, signingKey } from '@salus/core'
 import {
   type AdjustableClock,
   inlineWorkers,
   type MemoryDisk,
   manualClock,
   memoryDisk,
+  type Random,
   seededRandom,
 } from '@salus/host'
 import {
+  chainIdOf,
   encodeBundle,
   type Item,
   Ledger,
@@ -52,13 +54,15 @@ export function testClock(): AdjustableClock {
   return manualClock(TEST_START_MS + 1_000)
 }
 
+const params = { quotaUnitsPerSecond: 100_000, quotaBurstUnits: 10_000_000 }
+const genesis = testGenesis({ contracts: [notes], members, params })
+
 export function openLedger(store: StateStore): Ledger {
-  const params = { quotaUnitsPerSecond: 100_000, quotaBurstUnits: 10_000_000 }
-  return Ledger.open({
-    store,
-    contracts: [notes],
-    genesis: testGenesis({ contracts: [notes], members, params }),
-  })
+  return Ledger.open({ store, contracts: [notes], genesis })
+}
+
+export function testChainId(): Uint8Array {
+  return chainIdOf(genesis)
 }
 
 export async function operatorOn(
@@ -131,15 +135,15 @@ export function freshBody(
   chainId: Uint8Array,
   timeMs: number,
   text = 'hello',
-  key: SigningKey = signingKey(random(32)),
+  draw: Random = random,
 ): SignedBody {
   return signBody({
     chainId,
     call: 'notes/write',
     args: { text },
     untilMs: timeMs + 60_000,
-    keys: [key],
-    random,
+    keys: [signingKey(draw(32))],
+    random: draw,
   })
 }
 
