@@ -22,6 +22,15 @@ export interface StoredGrant {
   readonly lastRequest: Uint8Array
 }
 
+/** A request of this organisation under a grant. */
+export interface AskedRequest {
+  readonly seq: number
+  readonly requestHash: Uint8Array
+  readonly prev: Uint8Array
+  /** An answer came: a release or a refusal. */
+  readonly answered: boolean
+}
+
 /**
  * Terms of grants, at the custodian and at the grantee. They name people and categories, so they are sealed under an
  * organisation secret; a grant's id says nothing.
@@ -45,9 +54,15 @@ export class GrantStore {
       'CREATE TABLE IF NOT EXISTS consent_use (g BLOB NOT NULL, timeMs INTEGER NOT NULL, versions INTEGER NOT NULL)',
     )
     sql.exec('CREATE INDEX IF NOT EXISTS consent_use_g ON consent_use (g, timeMs)')
+    sql.exec('CREATE TABLE IF NOT EXISTS consent_withdrawn (g BLOB PRIMARY KEY) WITHOUT ROWID')
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS consent_asked (
+         g BLOB NOT NULL, seq INTEGER NOT NULL, requestHash BLOB NOT NULL, prev BLOB NOT NULL, answered INTEGER NOT NULL,
+         PRIMARY KEY (g, requestHash)) WITHOUT ROWID`,
+    )
   }
 
-  /** Keeps a grant; the same grant again changes nothing. */
+  /** Keeps a grant; the same grant again changes nothing. One that was withdrawn before it came is kept as such. */
   add({ g, role, owner, carried }: Pick<StoredGrant, 'g' | 'role' | 'owner' | 'carried'>): void {
     const sealed = gcmSeal({
       key: this.#key,
@@ -56,7 +71,10 @@ export class GrantStore {
       random: this.#random,
     })
     this.#sql
-      .prepare('INSERT OR IGNORE INTO consent_grant VALUES (?, ?, ?, ?, 0, 0, ?)')
+      .prepare(
+        `INSERT OR IGNORE INTO consent_grant
+           VALUES (?1, ?2, ?3, ?4, EXISTS (SELECT 1 FROM consent_withdrawn WHERE g = ?1), 0, ?5)`,
+      )
       .run(g, role, owner, sealed, FIRST_PREV)
   }
 
@@ -72,8 +90,12 @@ export class GrantStore {
       .map((row) => this.#from(row))
   }
 
+  /** Holds for good, also for terms that come only later. */
   revokeOnSight(g: Uint8Array): void {
-    this.#sql.prepare('UPDATE consent_grant SET revokedOnSight = 1 WHERE g = ?').run(g)
+    this.#sql.transaction(() => {
+      this.#sql.prepare('INSERT OR IGNORE INTO consent_withdrawn VALUES (?)').run(g)
+      this.#sql.prepare('UPDATE consent_grant SET revokedOnSight = 1 WHERE g = ?').run(g)
+    })
   }
 
   /** Notes a request under a grant: its place in the sequence and what it cost. */
@@ -90,6 +112,41 @@ export class GrantStore {
     })
   }
 
+  /** Notes what is about to be asked, so that an answer that never comes leaves its question known. */
+  noteAsked(g: Uint8Array, asked: Pick<AskedRequest, 'seq' | 'requestHash' | 'prev'>): void {
+    this.#sql
+      .prepare('INSERT INTO consent_asked VALUES (?, ?, ?, ?, 0)')
+      .run(g, asked.seq, asked.requestHash, asked.prev)
+  }
+
+  noteAnswered(g: Uint8Array, requestHash: Uint8Array): void {
+    this.#sql
+      .prepare('UPDATE consent_asked SET answered = 1 WHERE g = ? AND requestHash = ?')
+      .run(g, requestHash)
+  }
+
+  /** A request that this organisation made under a grant; undefined for one it never made. */
+  asked(g: Uint8Array, requestHash: Uint8Array): AskedRequest | undefined {
+    const row = this.#sql
+      .prepare('SELECT * FROM consent_asked WHERE g = ? AND requestHash = ?')
+      .get(g, requestHash)
+    return row === undefined
+      ? undefined
+      : {
+          seq: row['seq'] as number,
+          requestHash: row['requestHash'] as Uint8Array,
+          prev: row['prev'] as Uint8Array,
+          answered: row['answered'] === 1,
+        }
+  }
+
+  /** Takes up a sequence where the other side says that it stands. */
+  setSequence(g: Uint8Array, last: { readonly seq: number; readonly request: Uint8Array }): void {
+    this.#sql
+      .prepare('UPDATE consent_grant SET lastSeq = ?, lastRequest = ? WHERE g = ?')
+      .run(last.seq, last.request, g)
+  }
+
   usage(g: Uint8Array, nowMs: number): { requestsLastHour: number; versionsLastHour: number } {
     const row = this.#sql
       .prepare(
@@ -101,10 +158,13 @@ export class GrantStore {
 
   /** Forgets the grants of an owner; their terms go with her record. */
   removeOwner(owner: Uint8Array): void {
-    this.#sql
-      .prepare('DELETE FROM consent_use WHERE g IN (SELECT g FROM consent_grant WHERE owner = ?)')
-      .run(owner)
-    this.#sql.prepare('DELETE FROM consent_grant WHERE owner = ?').run(owner)
+    this.#sql.transaction(() => {
+      for (const table of ['consent_use', 'consent_asked', 'consent_withdrawn'])
+        this.#sql
+          .prepare(`DELETE FROM ${table} WHERE g IN (SELECT g FROM consent_grant WHERE owner = ?)`)
+          .run(owner)
+      this.#sql.prepare('DELETE FROM consent_grant WHERE owner = ?').run(owner)
+    })
   }
 
   #from(row: SqlRow): StoredGrant {

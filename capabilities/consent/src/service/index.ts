@@ -1,7 +1,18 @@
 export { Custodian, type CustodianParts } from './custodian.ts'
-export { type GrantRole, GrantStore, type StoredGrant } from './grant-store.ts'
-export { type Asker, type CustodianTransport, Grantee, type GranteeParts, refused } from './grantee.ts'
+export { type Acting, Delegations, type DelegationsParts } from './delegations.ts'
+export { type AskedRequest, type GrantRole, GrantStore, type StoredGrant } from './grant-store.ts'
+export {
+  type Answered,
+  type Asker,
+  type CustodianTransport,
+  Grantee,
+  type GranteeParts,
+  type Question,
+  type ReleaseEvent,
+  refused,
+} from './grantee.ts'
 export { type LeasedVersion, Leases } from './leases.ts'
+export type { OpenedRecord } from './open-items.ts'
 export type {
   Access,
   AccessLog,
@@ -11,3 +22,5 @@ export type {
   LoggedAccess,
   OrganisationKeysView,
 } from './ports.ts'
+export { openRecalled, type Recalled, signRecalled } from './recall.ts'
+export { type ConsentRoutesParts, consentRoutes } from './routes.ts'

@@ -6,18 +6,21 @@ export interface LeasedVersion {
   readonly g: Uint8Array
   readonly oid: Uint8Array
   readonly custodian: string
+  /** For whom it was opened and logged; undefined where the organisation itself asked. */
+  readonly practitioner: string | undefined
   readonly recordId: string
   readonly version: number
-  /** FHIR JSON as released: the stored bytes, or a view. */
+  /** FHIR JSON as released: the stored bytes, or a view. Overwritten with zeros when the lease ends. */
   readonly json: Uint8Array
-  /** Absent for a view. */
+  /** Absent for a view. Overwritten with zeros when the lease ends. */
   readonly dek: Uint8Array | undefined
   readonly leaseUntilMs: number
 }
 
 /**
  * What this organisation holds open of other custodians' records. Nothing of it is ever written to a disk; a restart,
- * a recall or the end of the lease drops it, and keys are overwritten before they are let go.
+ * a recall or the end of the lease drops it, and keys are overwritten before they are let go. Text that was parsed or
+ * shown meanwhile is out of reach: what was opened cannot be called back.
  */
 export class Leases {
   readonly #clock: Clock
@@ -30,14 +33,23 @@ export class Leases {
   }
 
   hold(versions: readonly LeasedVersion[]): void {
-    for (const version of versions) this.#held.set(keyOf(version), version)
+    for (const version of versions) {
+      const name = nameOf(version)
+      const before = this.#held.get(name)
+      // Whoever asked before may still be reading that text; its key nobody needs any more.
+      if (before !== undefined && before !== version) before.dek?.fill(0)
+      this.#held.set(name, version)
+    }
+    this.#dropExpired()
     this.#schedule()
   }
 
-  /** What is held open under grants, expired ones left out. */
-  under(grants: readonly Uint8Array[]): LeasedVersion[] {
+  /** What is held open under grants for a person, expired ones left out: somebody else's opening is not hers. */
+  under(grants: readonly Uint8Array[], practitioner: string | undefined): LeasedVersion[] {
     this.#dropExpired()
-    return [...this.#held.values()].filter(({ g }) => grants.some((wanted) => equal(g, wanted)))
+    return [...this.#held.values()].filter(
+      (version) => version.practitioner === practitioner && grants.some((g) => equal(version.g, g)),
+    )
   }
 
   /** Drops everything held under a grant. Returns how many versions that were. */
@@ -52,6 +64,7 @@ export class Leases {
 
   close(): void {
     this.#timer?.cancel()
+    this.#timer = undefined
     this.#dropWhere(() => true)
   }
 
@@ -62,30 +75,36 @@ export class Leases {
 
   #dropWhere(drops: (version: LeasedVersion) => boolean): number {
     let dropped = 0
-    for (const [key, version] of this.#held) {
+    for (const [name, version] of this.#held) {
       if (!drops(version)) continue
-      version.dek?.fill(0)
-      version.json.fill(0)
-      this.#held.delete(key)
+      wipe(version)
+      this.#held.delete(name)
       dropped += 1
     }
     return dropped
   }
 
   #schedule(): void {
-    const nextMs = Math.min(...[...this.#held.values()].map(({ leaseUntilMs }) => leaseUntilMs))
-    if (nextMs >= this.#nextMs && this.#timer !== undefined) return
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const { leaseUntilMs } of this.#held.values()) nextMs = Math.min(nextMs, leaseUntilMs)
+    if (this.#held.size === 0 || (nextMs >= this.#nextMs && this.#timer !== undefined)) return
     this.#timer?.cancel()
     this.#nextMs = nextMs
     this.#timer = this.#clock.schedule(Math.max(0, nextMs - this.#clock.now()), () => {
       this.#timer = undefined
       this.#nextMs = Number.POSITIVE_INFINITY
       this.#dropExpired()
-      if (this.#held.size > 0) this.#schedule()
+      this.#schedule()
     })
   }
 }
 
-function keyOf({ g, oid }: LeasedVersion): string {
-  return `${toHex(g)}/${toHex(oid)}`
+/** Overwrites what a version holds. */
+export function wipe(version: Pick<LeasedVersion, 'dek' | 'json'>): void {
+  version.dek?.fill(0)
+  version.json.fill(0)
+}
+
+function nameOf({ g, oid, practitioner }: LeasedVersion): string {
+  return `${toHex(g)}/${toHex(oid)}/${practitioner ?? ''}`
 }

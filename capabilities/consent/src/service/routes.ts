@@ -9,7 +9,6 @@ import {
   toBase64url,
   tuple,
 } from '@salus/core'
-import { decodeBody } from '@salus/ledger'
 import {
   type Answer,
   type Holder,
@@ -19,8 +18,11 @@ import {
   bytes as rawAnswer,
   route,
 } from '@salus/server'
+import { type SignedMandate, signedMandateSchema } from '../terms.ts'
 import type { Custodian } from './custodian.ts'
+import type { Delegations } from './delegations.ts'
 import type { Grantee } from './grantee.ts'
+import type { Recalled } from './recall.ts'
 
 const CBOR = 'application/cbor'
 const MAX_RELEASE_BYTES = 128 * 1024
@@ -29,11 +31,10 @@ const MAX_PACKAGE_BYTES = 400 * 1024
 export interface ConsentRoutesParts {
   readonly custodian: Custodian
   readonly grantee: Grantee
+  readonly delegations: Delegations
   readonly messages: OrgMessages
-  /** Checks every signature of a body. Throws AppError `BAD_SIGNATURE`. */
-  readonly verifyItem: (item: { readonly body: Uint8Array; readonly auth: readonly Uint8Array[] }) => void
-  /** Tells a grantee to drop what it holds under a grant; failing to reach it is not an error. */
-  readonly pushRecall: (org: string, g: Uint8Array) => Promise<void>
+  /** Tells a grantee to drop what it holds under a grant; undefined where it could not be reached. */
+  readonly pushRecall: (org: string, g: Uint8Array) => Promise<Recalled | undefined>
 }
 
 /** The HTTP surface of consent. */
@@ -48,7 +49,7 @@ export function consentRoutes(parts: ConsentRoutesParts): Route[] {
       body: object('Draft terms', { terms: bytes('Encoded terms', { max: 256 * 1024 }) }),
       maxBodyBytes: MAX_PACKAGE_BYTES,
       async handle({ actor, body }) {
-        const { preview, statement } = await custodian.preview((actor as Holder).owner, body.terms)
+        const { preview, statement } = await custodian.preview(actor as Holder, body.terms)
         return json({
           n: preview.n,
           m: preview.m,
@@ -58,6 +59,17 @@ export function consentRoutes(parts: ConsentRoutesParts): Route[] {
           statement: toBase64url(statement.bytes),
           sig: toBase64url(statement.sig),
         })
+      },
+    }),
+    route<SignedMandate>({
+      method: 'POST',
+      path: '/me/mandate',
+      summary: 'A delegate shows the mandate of her delegation; it says what she may see here',
+      audience: 'holder',
+      body: signedMandateSchema,
+      handle({ actor, body }) {
+        const { scope, until } = parts.delegations.keep(actor as Holder, body)
+        return json({ compartments: scope.compartments, until })
       },
     }),
     route<{ body: Uint8Array; auth: Uint8Array[] }>({
@@ -70,14 +82,10 @@ export function consentRoutes(parts: ConsentRoutesParts): Route[] {
         auth: list(bytes('Signature', { length: 64 }), { min: 1, max: 8 }),
       }),
       async handle({ body }) {
-        const revoke = decodeBody(body.body)
-        const { g } = revoke.args
-        if (revoke.call !== 'consent/revoke' || !(g instanceof Uint8Array))
-          throw new AppError('BAD_REQUEST', 'body: must be a consent/revoke')
-        parts.verifyItem(body)
-        const revoked = await custodian.revokeOnSight(g, revoke.keys)
-        if (revoked !== undefined) await parts.pushRecall(revoked.grantee, g)
-        return json({ honoured: revoked !== undefined })
+        const revoked = await custodian.revoke(body)
+        const recalled =
+          revoked === undefined ? undefined : await parts.pushRecall(revoked.grantee, revoked.g)
+        return json({ honoured: revoked !== undefined, recalled: recalled !== undefined })
       },
     }),
     {
@@ -118,10 +126,11 @@ export function consentRoutes(parts: ConsentRoutesParts): Route[] {
       audience: 'anyone',
       rawBody: CBOR,
       handle({ body }): Answer {
-        const { payload } = messages.open(body, 'recall')
+        const { from, payload } = messages.open(body, 'recall')
         const g = (payload as { readonly g?: CborValue } | null)?.g
         if (!(g instanceof Uint8Array)) throw new AppError('BAD_REQUEST', 'payload.g: must be the grant')
-        return rawAnswer(tuple(grantee.recall(g)), CBOR)
+        const recalled = grantee.recall(from, g)
+        return rawAnswer(tuple(recalled.bytes, recalled.sig), CBOR)
       },
     },
   ]
