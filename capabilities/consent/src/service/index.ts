@@ -24,3 +24,4 @@ export type {
 } from './ports.ts'
 export { openRecalled, type Recalled, signRecalled } from './recall.ts'
 export { type ConsentRoutesParts, consentRoutes } from './routes.ts'
+export { type OrgWire, type OrgWireParts, orgWire, withTimeout } from './transport.ts'
