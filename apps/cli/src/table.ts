@@ -10,6 +10,11 @@ export interface Entry {
 /** Every command, in the order of the overview. */
 export const TABLE: readonly Entry[] = [
   {
+    name: 'demo',
+    summary: 'Two hospitals, a patient and her carer on this machine: a story that checks itself',
+    load: async () => (await import('./commands/demo.ts')).demo,
+  },
+  {
     name: 'verify',
     summary: 'Check receipts offline, from the genesis id alone',
     load: async () => (await import('./commands/verify.ts')).verify,

@@ -1,5 +1,5 @@
 import type { Access } from '@salus/consent/service'
-import { equal, toHex } from '@salus/core'
+import { equal, fromUtf8, toHex } from '@salus/core'
 import {
   Claims,
   EnrolmentCodes,
@@ -12,7 +12,9 @@ import {
   type IdentityLedger,
   identityRoutes,
   Links,
+  Matching,
   Notices,
+  Recovery,
   StaffDesk,
 } from '@salus/identity/service'
 import { hostedKrk } from '@salus/keys/organisation'
@@ -23,6 +25,7 @@ import type { FactLog } from './fact-log.ts'
 import type { NodeConfig, NodeHost } from './host.ts'
 import type { LedgerPart } from './ledger-part.ts'
 import type { Organisation } from './organisation.ts'
+import { TokenPatientFinder } from './patient-finder.ts'
 import { connectionTo } from './peers.ts'
 import type { RecordsPart } from './records-part.ts'
 import type { Stores } from './stores.ts'
@@ -35,6 +38,7 @@ export interface IdentityPart {
   readonly home: Home
   readonly notices: Notices
   readonly holders: HolderSessions
+  readonly finder: TokenPatientFinder
   readonly routes: readonly Route[]
   staffName(practitioner: string): string | undefined
   ownerOfLink(
@@ -154,6 +158,34 @@ export function openIdentityPart(parts: IdentityPartParts): IdentityPart {
     clock,
     random,
   })
+  const finder = new TokenPatientFinder({ sql, key: organisation.ridKey })
+  const matching = new Matching({
+    sql,
+    key,
+    keys,
+    ledger: identityLedger,
+    patients: finder,
+    // No mail or telephone is connected here: nobody is sent a code, and the answer stays no.
+    codeSender: { send: async () => false },
+    audit,
+    transport,
+    organisationOwner: records.organisationOwner,
+    clock,
+    random,
+  })
+  const recovery = new Recovery({
+    sql,
+    key,
+    keys,
+    ledger: identityLedger,
+    codes,
+    home,
+    notices,
+    audit,
+    transport,
+    clock,
+    random,
+  })
   const claims = new Claims({ sql, keys, owners, codes, home, hostedKeys, notices, audit, clock, random })
   return {
     staff,
@@ -162,6 +194,7 @@ export function openIdentityPart(parts: IdentityPartParts): IdentityPart {
     home,
     notices,
     holders,
+    finder,
     routes: identityRoutes({
       staff,
       owners,
@@ -174,6 +207,9 @@ export function openIdentityPart(parts: IdentityPartParts): IdentityPart {
       hosted,
       hostedGrants,
       claims,
+      matching,
+      recovery,
+      messages: parts.messages,
       clock,
     }),
     staffName: (practitioner) => staff.find(practitioner)?.name,
@@ -185,6 +221,13 @@ export function openIdentityPart(parts: IdentityPartParts): IdentityPart {
         : { owner: link.owner, delegation: link.delegation }
     },
     async logImport(actor, report) {
+      for (const { owner, oid, recordId } of report.versions) {
+        if (!recordId.startsWith('Patient/')) continue
+        const row = records.custody.version(oid)
+        if (row === undefined) continue
+        const { json } = await records.reader.open(row)
+        finder.note(owner, JSON.parse(fromUtf8(json)) as Record<string, unknown>)
+      }
       const byOwner = Map.groupBy(report.versions, ({ owner }) => toHex(owner))
       await accessLog.recordMany(
         [...byOwner.values()].map((versions) => ({

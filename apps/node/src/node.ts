@@ -16,6 +16,7 @@ import { KeystoreOwnerKeys } from './owner-keys.ts'
 import { Receipts } from './receipts.ts'
 import { openRecordsPart, type RecordsPart } from './records-part.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { governanceRoutes } from './routes/governance.ts'
 import { ledgerRoutes } from './routes/ledger.ts'
 import { publicRoutes } from './routes/public.ts'
 import { openStores, PATHS, type Stores } from './stores.ts'
@@ -186,6 +187,7 @@ export class SalusNode {
           setCard: async (holder, card) =>
             records.owners.setCard(holder.owner, card, { rewrapEverything: false }),
         }),
+        ...governanceRoutes({ access: ledger.access, organisation, clock, random }),
         ...identity.routes,
         ...consent.routes,
       ]

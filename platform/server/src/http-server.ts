@@ -44,7 +44,11 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options
     this.#limits = new RequestLimits(options.clock)
-    this.#app = fastify({ logger: false, bodyLimit: DEFAULT_BODY_BYTES, maxParamLength: 1_024 })
+    this.#app = fastify({
+      logger: false,
+      bodyLimit: DEFAULT_BODY_BYTES,
+      routerOptions: { maxParamLength: 1_024 },
+    })
     this.#app.removeAllContentTypeParsers()
     this.#app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     for (const route of options.routes) this.#mount(route)

@@ -30,7 +30,7 @@ export interface ConstellationOptions {
 }
 
 /** Marks a network whose time may be moved; tools take `--now` for no other. */
-export const DEMO_NAME = 'salus demo'
+export const DEMO_NAME = 'Salus demonstration'
 
 /** A network of a few organisations and a witness in one process, on real disks and loopback ports. */
 export class Constellation {
