@@ -1,4 +1,4 @@
-import { AppError, equal, fromUtf8, toHex } from '@salus/core'
+import { AppError, decode, equal, toHex } from '@salus/core'
 import { auditState, type Entry, type StateStore } from '@salus/ledger'
 import { readLmdbStore } from '@salus/ledger/lmdb'
 import type { Membership } from '@salus/log'
@@ -24,7 +24,12 @@ export interface LedgerAudit {
   readonly anchors: readonly Anchor[]
   readonly logKeys: ReadonlyMap<string, readonly Uint8Array[]>
   readonly membership: Membership
-  readonly figures: { readonly transactions: number; readonly signatures: number; readonly rows: number; readonly pages: number }
+  readonly figures: {
+    readonly transactions: number
+    readonly signatures: number
+    readonly rows: number
+    readonly pages: number
+  }
   readonly findings: readonly Finding[]
   readonly notes: readonly string[]
 }
@@ -73,7 +78,15 @@ function audited(
       found.add(file, `block ${height} is not a block of this ledger (${error.message})`, RESTORE)
       break
     }
-    if (!compareBytes(found, file, `the outcome of block ${height}`, stored.outcome(height), replay.store.outcome(height)))
+    if (
+      !compareBytes(
+        found,
+        file,
+        `the outcome of block ${height}`,
+        stored.outcome(height),
+        replay.store.outcome(height),
+      )
+    )
       break
     if (height % PROGRESS_BLOCKS === 0) progress(`replayed ${height} of ${head} blocks`)
   }
@@ -89,7 +102,8 @@ function audited(
     // Said already where a row or page was compared; this is the root recomputed from the rows alone.
     if (found.findings.length === 0)
       for (const { message } of state.findings.slice(0, SHOWN_MAX)) found.add(file, message, RESTORE)
-  } else found.note(`${file}: the state could not be compared, because the blocks end at ${ledger.head.height}`)
+  } else
+    found.note(`${file}: the state could not be compared, because the blocks end at ${ledger.head.height}`)
   return {
     chainId: ledger.chainId,
     name: ledger.genesis.name,
@@ -151,7 +165,13 @@ function comparePages(found: Findings, file: string, stored: StateStore, replay:
   return pages
 }
 
-function comparePast(found: Findings, file: string, stored: StateStore, replayed: StateStore, head: number): void {
+function comparePast(
+  found: Findings,
+  file: string,
+  stored: StateStore,
+  replayed: StateStore,
+  head: number,
+): void {
   const wrong = counted(found, file, 'past values')
   for (let height = 0; height <= head; height++) {
     const held = attempt(() => stored.replaced(height))
@@ -163,7 +183,8 @@ function comparePast(found: Findings, file: string, stored: StateStore, replayed
 
 function sameEntries(a: readonly Entry[], b: readonly Entry[]): boolean {
   return (
-    a.length === b.length && a.every(([key, value], i) => same(key, b[i]?.[0] ?? key.subarray(1)) && same(value, b[i]?.[1] ?? key))
+    a.length === b.length &&
+    a.every(([key, value], i) => same(key, b[i]?.[0] ?? key.subarray(1)) && same(value, b[i]?.[1] ?? key))
   )
 }
 
@@ -178,9 +199,9 @@ function counted(found: Findings, file: string, kind: string): (what?: string) =
 }
 
 function rowName(key: Uint8Array): string {
-  // Contract and table stand in clear in front of the key's own parts.
-  const text = attempt(() => fromUtf8(key.subarray(0, 64).filter((byte) => byte >= 0x61 && byte <= 0x7a)))
-  return `${toHex(key)}${text === undefined ? '' : ` (${text.slice(0, 24)})`}`
+  const parts = attempt(() => decode(key))
+  const [contract, table] = Array.isArray(parts) ? parts : []
+  return `${typeof contract === 'string' && typeof table === 'string' ? `${contract}/${table} ` : ''}${toHex(key)}`
 }
 
 function attempt<T>(read: () => T): T | undefined {

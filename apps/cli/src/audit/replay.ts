@@ -3,7 +3,6 @@ import {
   type BlockOutcome,
   chainIdOf,
   decodeBlock,
-  decodeBody,
   decodeBundle,
   governance,
   Ledger,
@@ -89,13 +88,20 @@ export class Replay {
       const fields = (data ?? {}) as Readonly<Record<string, unknown>>
       const org = fields['org']
       const name = `${contract}/${event}`
-      if (typeof org === 'string' && (name === 'governance/memberChanged' || name === 'organisations/keysSet'))
+      if (
+        typeof org === 'string' &&
+        (name === 'governance/memberChanged' || name === 'organisations/keysSet')
+      )
         changed.add(org)
-      if (name === 'log/anchored' && fields['logId'] instanceof Uint8Array) this.#anchored(fields['logId'], leaf.height)
+      if (name === 'log/anchored' && fields['logId'] instanceof Uint8Array)
+        this.#anchored(fields['logId'], leaf.height)
     }
     if (changed.size === 0) return
     const rows = [...changed].sort().flatMap((org) => {
-      const proofs = [this.ledger.prove(governance, 'members', [org]), this.ledger.prove(organisations, 'keys', [org])]
+      const proofs = [
+        this.ledger.prove(governance, 'members', [org]),
+        this.ledger.prove(organisations, 'keys', [org]),
+      ]
       return proofs.flatMap(({ key, value, proof }) =>
         value === undefined ? [] : [{ key, value, siblings: [...proof.siblings] }],
       )

@@ -96,7 +96,10 @@ async function openKey(dir: string, disk: Disk, io: Io): Promise<SigningKey> {
     throw new AppError('WITNESS_KEY', `${KEY_FILE}: others may read it; set its mode to 0600`)
   if (found?.bytes.length === 32) return signingKey(found.bytes)
   if (found !== undefined)
-    throw new AppError('WITNESS_KEY', `${KEY_FILE}: must be 32 bytes; restore it, a damaged key signs nothing`)
+    throw new AppError(
+      'WITNESS_KEY',
+      `${KEY_FILE}: must be 32 bytes; restore it, a damaged key signs nothing`,
+    )
   if ((await disk.list(MEMORY)).length > 0)
     throw new AppError(
       'WITNESS_KEY',

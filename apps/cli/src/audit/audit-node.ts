@@ -1,0 +1,4 @@
+import type { AuditReport } from './audit-directory.ts'
+export async function auditNode(_: unknown): Promise<AuditReport> {
+  throw new Error('soon')
+}
