@@ -58,6 +58,7 @@ const BATCH_VERSIONS = 2_000
 export class Ingest {
   readonly #parts: IngestParts
   #turn: Promise<unknown> = Promise.resolve()
+  #slices: Slice[] = []
 
   constructor(parts: IngestParts) {
     this.#parts = parts
@@ -67,12 +68,27 @@ export class Ingest {
   async importFile(file: { readonly name: string; readonly text: string }): Promise<ImportReport> {
     const lastUpdated = instantOf(this.#parts.clock.now())
     const output = await this.#parts.workers.run({ ...file, lastUpdated })
-    return this.exclusively(() => this.#store(file.name, output))
+    return this.store(file.name, output)
   }
 
-  /** Stores resources that are prepared already. */
+  /** Stores resources that are prepared already. Each file's parts of 2,000 arrive one after the other. */
   async store(name: string, output: PrepareOutput): Promise<ImportReport> {
-    return this.exclusively(() => this.#store(name, output))
+    const parts: Promise<Stored>[] = []
+    for (let from = 0; from < output.prepared.length; from += BATCH_VERSIONS)
+      parts.push(this.#enqueue(name, output.prepared.slice(from, from + BATCH_VERSIONS)))
+    const stored = await Promise.all(parts)
+    const versions = stored.flatMap((part) => part.versions)
+    const unchanged = stored.reduce((sum, part) => sum + part.unchanged, 0)
+    return {
+      imported: versions.length + unchanged,
+      unchanged,
+      rejected: [...output.rejected, ...stored.flatMap((part) => part.rejected)],
+      dangling: output.dangling.filter(({ to }) => !this.#isHere(to)),
+      newOwners: stored.reduce((sum, part) => sum + part.newOwners, 0),
+      organisationOwned: stored.flatMap((part) => part.organisationOwned),
+      unheldCodes: output.unheldCodes.map(([system, code, count]) => ({ system, code, count })),
+      versions,
+    }
   }
 
   /**
@@ -97,32 +113,38 @@ export class Ingest {
     return batch.commit()
   }
 
-  async #store(name: string, output: PrepareOutput): Promise<ImportReport> {
-    const rejected = [...output.rejected]
-    const versions: ImportedVersion[] = []
-    const organisationOwned: string[] = []
-    let unchanged = 0
-    let newOwners = 0
-    for (let from = 0; from < output.prepared.length; from += BATCH_VERSIONS) {
-      const batch = new Batch(this.#parts)
-      for (const prepared of output.prepared.slice(from, from + BATCH_VERSIONS)) {
-        const refused = batch.add({ prepared })
-        if (refused === 'unchanged') unchanged += 1
-        else if (refused !== undefined) rejected.push(rejection(name, prepared, refused))
-      }
-      versions.push(...(await batch.commit()))
-      organisationOwned.push(...batch.organisationOwned)
-      newOwners += batch.newOwners
+  #enqueue(name: string, prepared: readonly Prepared[]): Promise<Stored> {
+    return new Promise((resolve, reject) => {
+      this.#slices.push({ name, prepared, resolve, reject })
+      // Whoever is first starts a turn; files that become ready before it runs share its three flushes.
+      if (this.#slices.length === 1) void this.exclusively(() => this.#storeSlices())
+    })
+  }
+
+  async #storeSlices(): Promise<void> {
+    const group: Slice[] = []
+    let size = 0
+    while (this.#slices[0] !== undefined) {
+      size += this.#slices[0].prepared.length
+      if (group.length > 0 && size > BATCH_VERSIONS) break
+      group.push(this.#slices.shift() as Slice)
     }
-    return {
-      imported: versions.length + unchanged,
-      unchanged,
-      rejected,
-      dangling: output.dangling.filter(({ to }) => !this.#isHere(to)),
-      newOwners,
-      organisationOwned,
-      unheldCodes: output.unheldCodes.map(([system, code, count]) => ({ system, code, count })),
-      versions,
+    if (this.#slices.length > 0) void this.exclusively(() => this.#storeSlices())
+    try {
+      const batch = new Batch(this.#parts)
+      const counts = group.map(({ name, prepared }) => countOf(batch, name, prepared))
+      const versions = await batch.commit()
+      const made = batch.madePerArrival()
+      let from = 0
+      for (const [at, { resolve }] of group.entries()) {
+        const { arrived, unchanged, rejected, organisationOwned } = counts[at] as Counted
+        const to = from + arrived
+        const newOwners = made.slice(from, to).filter(Boolean).length
+        resolve({ versions: versions.slice(from, to), unchanged, rejected, organisationOwned, newOwners })
+        from = to
+      }
+    } catch (error) {
+      for (const { reject } of group) reject(error)
     }
   }
 
@@ -130,6 +152,36 @@ export class Ingest {
     const recordId = reference.split('/_history/')[0] as string
     return this.#parts.custody.versionByRid(ridOf(this.#parts.ridKey, recordId)) !== undefined
   }
+}
+
+/** A part of a file that waits for its turn. */
+interface Slice {
+  readonly name: string
+  readonly prepared: readonly Prepared[]
+  readonly resolve: (stored: Stored) => void
+  readonly reject: (error: unknown) => void
+}
+
+type Stored = Pick<ImportReport, 'versions' | 'unchanged' | 'rejected' | 'organisationOwned' | 'newOwners'>
+
+interface Counted {
+  readonly arrived: number
+  readonly unchanged: number
+  readonly rejected: Rejected[]
+  readonly organisationOwned: string[]
+}
+
+function countOf(batch: Batch, name: string, prepared: readonly Prepared[]): Counted {
+  const rejected: Rejected[] = []
+  const organisationOwned: string[] = []
+  let unchanged = 0
+  for (const one of prepared) {
+    const refused = batch.add({ prepared: one })
+    if (refused === 'unchanged') unchanged += 1
+    else if (refused !== undefined) rejected.push(rejection(name, one, refused))
+    else if (batch.lastOwner?.kind === 'organisation') organisationOwned.push(one.recordId)
+  }
+  return { arrived: prepared.length - unchanged - rejected.length, unchanged, rejected, organisationOwned }
 }
 
 type Refused = 'unchanged' | { readonly code: string; readonly message: string }
@@ -144,20 +196,28 @@ interface Newest {
 
 /** The writes of one transaction, gathered against what is held. Nothing is changed before `commit`. */
 class Batch {
-  readonly organisationOwned: string[] = []
   readonly #parts: IngestParts
   readonly #owners: OwnerCache
   readonly #arrivals: Arrival[] = []
   readonly #newest = new Map<string, Newest>()
-  #made: readonly OwnerRow[] = []
 
   constructor(parts: IngestParts) {
     this.#parts = parts
     this.#owners = new OwnerCache(parts)
   }
 
-  get newOwners(): number {
-    return this.#made.length
+  get lastOwner(): OwnerRow | undefined {
+    return this.#arrivals.at(-1)?.owner
+  }
+
+  /** For each arrival, whether it made its owner. */
+  madePerArrival(): boolean[] {
+    const made = new Set(this.#made())
+    return this.#arrivals.map(({ owner }) => made.delete(owner))
+  }
+
+  #made(): OwnerRow[] {
+    return this.#owners.madeFor(this.#arrivals.map(({ owner }) => owner))
   }
 
   add({ prepared, ifVersion, deleted = false }: Write): Refused | undefined {
@@ -171,8 +231,8 @@ class Batch {
     if (newest !== undefined && equal(newest.source, prepared.source)) return 'unchanged'
     const version = (newest?.version ?? 0) + 1
     const json = version === 1 ? prepared.json : withVersion(prepared.json, version)
-    this.#newest.set(recordId, { owner: owner.owner, version, source: prepared.source, digest: sha256(json) })
-    if (owner.kind === 'organisation') this.organisationOwned.push(recordId)
+    const digest = sha256(json)
+    this.#newest.set(recordId, { owner: owner.owner, version, source: prepared.source, digest })
     this.#arrivals.push({
       owner,
       rid,
@@ -180,6 +240,7 @@ class Batch {
       version,
       prev: newest?.digest,
       json,
+      digest,
       current: !deleted,
       labels: {
         type: prepared.type,
@@ -197,8 +258,7 @@ class Batch {
 
   async commit(): Promise<ImportedVersion[]> {
     if (this.#arrivals.length === 0) return []
-    this.#made = this.#owners.madeFor(this.#arrivals.map(({ owner }) => owner))
-    const sealed = await writeVersions(this.#parts, this.#arrivals, this.#made)
+    const sealed = await writeVersions(this.#parts, this.#arrivals, this.#made())
     return sealed.map(({ owner, oid, recordId, version }: SealedVersion) => ({
       owner,
       oid,

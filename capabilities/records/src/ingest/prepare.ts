@@ -137,9 +137,16 @@ export function prepareOne(
     ...(targets === undefined ? {} : { targets }),
     compartment: labelOf(resource, unheld).compartment,
     codes: codesOf(resource),
-    ...(dates === undefined ? {} : { fromMs: dates.startMs, toMs: dates.endMs }),
+    ...(dates === undefined ? {} : { fromMs: wholeMs(dates.startMs), toMs: wholeMs(dates.endMs) }),
     tokens: searchTokens(resource),
   }
+}
+
+/** The ends of ECMAScript time stand for an open end, since labels hold whole numbers only. */
+const END_OF_TIME_MS = 8_640_000_000_000_000
+
+function wholeMs(timeMs: number): number {
+  return Math.max(-END_OF_TIME_MS, Math.min(END_OF_TIME_MS, Math.floor(timeMs)))
 }
 
 function targetsOf(resource: LooseResource): string[] {

@@ -6,7 +6,6 @@ import {
   type Random,
   readHeader,
   sealObject,
-  sha256,
   wrapKey,
 } from '@salus/core'
 import type { NewVersionRow } from '../custody/rows.ts'
@@ -51,6 +50,8 @@ export interface VersionToSeal {
   readonly version: number
   readonly prev: Uint8Array | undefined
   readonly json: Uint8Array
+  /** SHA-256 of `json`. */
+  readonly digest: Uint8Array
   /** Whether it is what a reader of the record gets; false for older versions of an archive, and for deletions. */
   readonly current: boolean
   readonly labels: Omit<SealedLabels, 'recordId' | 'version' | 'digest' | 'salt'>
@@ -83,11 +84,10 @@ export function sealVersion(
   version: VersionToSeal,
   { custodyKey, batch, random }: { custodyKey: Uint8Array; batch: BatchKey | undefined; random: Random },
 ): SealedVersion {
-  const { owner, rid, recordId, json } = version
+  const { owner, rid, recordId, json, digest } = version
   const oid = random(16)
   const dek = random(32)
   const salt = random(32)
-  const digest = sha256(json)
   const comp = batch?.comp ?? hmac(custodyKey, 'unclaimed', version.labels.compartment).slice(0, 16)
   const epoch = batch?.epoch ?? 0
   const plaintext = encodeVersion({ recordId, version: version.version, prev: version.prev ?? null, json })
