@@ -94,13 +94,19 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
   async function follow(): Promise<void> {
     while (!stopped) {
       try {
+        const askedMs = clock.now()
         const bytes = await transport.blocks(ledger.head.height + 1, waitMs, closing.signal)
         if (stopped) return
         answering = true
         const answer = decodeBlocksAnswer(bytes)
-        for (const block of answer.blocks) await take(block)
+        for (const [at, block] of answer.blocks.entries()) {
+          verifyAhead(answer.blocks[at + 1])
+          await take(block)
+        }
         await blockLog.catchUp()
         await cosignIfTrue(answer)
+        // An operator that should have waited and did not must not keep this node busy.
+        if (answer.blocks.length === 0 && clock.now() === askedMs) await pause(EMPTY_PAUSE_MS)
       } catch (error) {
         if (stopped) return
         if (isAppError(error) && FATAL.has(error.code)) {
@@ -113,16 +119,27 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
         }
         answering = error.code !== 'UNREACHABLE' && answering
         if (error.code !== 'UNREACHABLE') alarm('BLOCK_REFUSED', error.message)
-        await pause()
+        await pause(retryMs)
       }
     }
   }
 
-  function pause(): Promise<void> {
+  function pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       wake = resolve
-      retry = clock.schedule(retryMs, resolve)
+      retry = clock.schedule(ms, resolve)
     })
+  }
+
+  /** While a block is executed, workers verify the next one; a key that changes in between is verified anew. */
+  function verifyAhead(next: BlocksAnswer['blocks'][number] | undefined): void {
+    if (!next) return
+    try {
+      for (const wire of decodeBlock(next.bytes).bundles) verify(wire).catch(() => {})
+    } catch (error) {
+      // Its own turn will say what is wrong with it.
+      if (!isAppError(error)) throw error
+    }
   }
 
   /** Executes a block, compares, and only then makes it durable. */
@@ -211,6 +228,8 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
     },
   }
 }
+
+const EMPTY_PAUSE_MS = 100
 
 /** What asking again cannot mend: this node stands still and says so, rather than follow or sign something wrong. */
 const FATAL: ReadonlySet<string> = new Set(['ROOT_MISMATCH', 'LOG_FORKED'])

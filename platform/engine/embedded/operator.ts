@@ -331,8 +331,17 @@ const LOG_LAG_MAX = 64
 
 function refused(code: number): AppError {
   const name = runtimeCodeName(code) ?? String(code)
-  const retryAfterMs = code === CODES.QUOTA ? { retryAfterMs: 1_000 } : {}
-  return new AppError('BUNDLE_REFUSED', `bundle: ${name}`, { code, name, ...retryAfterMs })
+  if (code === CODES.QUOTA)
+    return new AppError(
+      'QUOTA',
+      "bundle: the sponsor's quota is used up for now; give it again a little later",
+      {
+        code,
+        name,
+        retryAfterMs: 1_000,
+      },
+    )
+  return new AppError('BUNDLE_REFUSED', `bundle: ${name}`, { code, name })
 }
 
 /** A bundle whose sponsor's key changed while it waited is verified again when its sponsor gives it again. */

@@ -49,8 +49,8 @@ export interface Engine {
   /**
    * Gives the wire form of a bundle to be ordered. Resolves when it waits for a block; the same bundle again is not an
    * error and is ordered once. Resolving promises no block: until its `until` the bundle may be given again.
-   * @throws {AppError} BUNDLE_REFUSED with the runtime code in `data.code`, BAD_SIGNATURE, ENGINE_FULL with
-   * `retryAfterMs`, ENGINE_STOPPED, UNREACHABLE (a follower whose operator does not answer)
+   * @throws {AppError} BUNDLE_REFUSED with the runtime code in `data.code`, BAD_SIGNATURE; QUOTA and ENGINE_FULL with
+   * `retryAfterMs`; ENGINE_STOPPED, UNREACHABLE (a follower whose operator does not answer)
    */
   submit(bundle: Uint8Array): Promise<void>
   /** A committed block from height 1 on; undefined above the head. */

@@ -168,7 +168,7 @@ export function openSponsor(options: SponsorOptions): Sponsor {
       try {
         return await engine.submit(wire)
       } catch (error) {
-        const code = isAppError(error) ? (error.data['name'] ?? error.code) : undefined
+        const code = isAppError(error) ? error.code : undefined
         const late = Math.max(clock.now(), ledger.head.timeMs) > untilMs
         if (!RETRY.has(code) || closed || late) throw error
         await new Promise<void>((resolve) => clock.schedule(RETRY_MS, resolve))
@@ -240,7 +240,7 @@ export function openSponsor(options: SponsorOptions): Sponsor {
 
 const RETRY_MS = 500
 /** Refusals that time may mend. */
-const RETRY: ReadonlySet<unknown> = new Set([
+const RETRY: ReadonlySet<string | undefined> = new Set([
   'ENGINE_FULL',
   'UNREACHABLE',
   'QUOTA',

@@ -1,4 +1,5 @@
-import { AppError } from '@salus/core'
+import { AppError, cosign, formatCheckpoint, formatNote } from '@salus/core'
+import { testMember } from '@salus/ledger/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type EngineUnderTest, engineSuite } from './engine.suite.ts'
 import {
@@ -153,5 +154,44 @@ describe('operator', () => {
     isFull = false
     await until(() => operator.head().height === 1, 'the block', clock)
     expect(operator.blockAt(1)?.outcome.results.map(({ code }) => code)).toEqual([0])
+  })
+
+  test('a bundle that expires while it waits is dropped; its bodies may come in another one', async () => {
+    const clock = testClock()
+    operator = await operatorOn(machine('a', clock))
+    const { chainId } = operator.ledger
+    operator.pause()
+    const body = freshBody(chainId, clock.now() + 400_000)
+    await operator.submit(bundleOf(chainId, clock.now(), [body]))
+    clock.advance(61_000)
+    operator.resume()
+    await operator.heartbeat()
+    expect(operator.blockAt(1)?.outcome.bundles).toEqual([])
+    expect(operator.health().waitingBundles).toBe(0)
+    await operator.submit(bundleOf(chainId, clock.now(), [body]))
+    await until(() => operator.head().height === 2, 'block 2', clock)
+    expect(operator.blockAt(2)?.outcome.results.map(({ code }) => code)).toEqual([0])
+  })
+
+  test('cosignatures by strangers, or of a checkpoint that never was, are refused', async () => {
+    const clock = testClock()
+    operator = await operatorOn(machine('a', clock))
+    await operator.heartbeat()
+    const { origin, size, root } = operator.blockLog.tiles
+    const noteOf = (name: string, key = testMember(name).log, at = root) => {
+      const text = formatCheckpoint({ origin, size, root: at })
+      return formatNote({ text, signatures: [cosign(text, { name, key }, 1_800_000_000)] })
+    }
+    await expect(operator.cosign(noteOf('stranger'))).rejects.toMatchObject({ code: 'NOTE_SIGNATURE' })
+    await expect(operator.cosign(noteOf('b', testMember('c').log))).rejects.toMatchObject({
+      code: 'NOTE_SIGNATURE',
+    })
+    await expect(operator.cosign(noteOf('b', testMember('b').log, new Uint8Array(32)))).rejects.toMatchObject(
+      {
+        code: 'CHECKPOINT_UNKNOWN',
+      },
+    )
+    await operator.cosign(noteOf('b'))
+    expect(operator.checkpoint()).toContain('— b ')
   })
 })

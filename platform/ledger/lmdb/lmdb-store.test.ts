@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { utf8 } from '@salus/core'
+import { sha256, toHex, utf8 } from '@salus/core'
 import { open } from 'lmdb'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { StateStore } from '../src/state/index.ts'
+import { auditState, openTree, type StateStore } from '../src/state/index.ts'
 import { change, stateStoreSuite } from '../src/state/store.suite.ts'
 import { openLmdbStore } from './lmdb-store.ts'
 
@@ -67,6 +67,39 @@ test('closing releases the lock on the folder', () => {
   let released = 0
   openLmdbStore({ path: newFolder(), chainId, release: () => released++ }).close()
   expect(released).toBe(1)
+})
+
+test('a byte changed in the file is found, and the row or the page is named', () => {
+  const path = newFolder()
+  const rows = Array.from(
+    { length: 400 },
+    (_, at) => [utf8(`row ${at}`), sha256(utf8(`value ${at}`))] as const,
+  )
+  let store = openAt(path)
+  const { nodes, staleNodes, root } = openTree(store).update(0, rows)
+  const meta = { meta: [], block: utf8('genesis'), outcome: utf8('outcome') }
+  store.commit({ height: 0, puts: rows, nodes, staleNodes, ...meta })
+  expect(auditState(store, root).findings).toEqual([])
+  store.close()
+  stores.delete(store)
+  const file = `${path}/data.mdb`
+  const pristine = readFileSync(file)
+  const page = nodes.find(([key]) => key.length === 9) as readonly [Uint8Array, Uint8Array]
+  const flips: [Uint8Array, string, string][] = [
+    [rows[7]?.[1] as Uint8Array, 'row', toHex(utf8('row 7'))],
+    [page[1].subarray(8, 40), 'page', (page[0][8] as number).toString(16)],
+  ]
+  for (const [bytes, kind, at] of flips) {
+    const copy = Buffer.from(pristine)
+    const offset = copy.indexOf(bytes)
+    copy[offset] = (copy[offset] as number) ^ 1
+    const folder = newFolder()
+    writeFileSync(`${folder}/data.mdb`, copy)
+    store = openAt(folder)
+    const { findings } = auditState(store, root)
+    expect(findings.map((finding) => [finding.kind, finding.at])).toContainEqual([kind, at])
+    expect(findings[0]?.message).toContain(`${folder}/data.mdb`)
+  }
 })
 
 function newFolder(): string {

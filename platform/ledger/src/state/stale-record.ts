@@ -16,7 +16,7 @@ export function encodeStaleRecord(record: StaleRecord): Uint8Array {
     nodes.set(key, offset + 1)
     offset += 1 + key.length
   }
-  return encode([nodes, record.replaced.flatMap(([key, value]) => [key, value])])
+  return encode([nodes, record.replaced.flat()])
 }
 
 export function decodeStaleRecord(bytes: Uint8Array): StaleRecord {
