@@ -1,4 +1,4 @@
-import { AppError, bytes, type Infer, list, object, optional, text, toBase64url, uint } from '@salus/core'
+import { AppError, bytes, type Infer, object, optional, text, toBase64url, uint } from '@salus/core'
 import { json, type Route, route, type Staff } from '@salus/server'
 import {
   delegateLinkForm,
