@@ -5,4 +5,6 @@ export const figures: Readonly<Record<string, () => Promise<Figure>>> = {
   bodies: async () => (await import('./bodies.ts')).figure,
   leaves: async () => (await import('./leaves.ts')).figure,
   import: async () => (await import('./import.ts')).figure,
+  release: async () => (await import('./release.ts')).figure,
+  grant: async () => (await import('./grant.ts')).figure,
 }
