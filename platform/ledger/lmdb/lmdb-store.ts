@@ -101,6 +101,8 @@ export function openLmdbStore(options: LmdbStoreOptions): StateStore {
   }
 }
 
+const MAP_BYTES = 16 * 2 ** 30
+
 function openRoot(path: string, place: string): RootDatabase {
   try {
     // Commits are synchronous and flushed by LMDB itself, so nothing may be flushed behind them.
@@ -111,6 +113,8 @@ function openRoot(path: string, place: string): RootDatabase {
       overlappingSync: false,
       eventTurnBatching: false,
       maxDbs: 8,
+      // Address space, not disk or memory: growing the map later would keep every older mapping resident as well.
+      mapSize: MAP_BYTES,
     })
   } catch (error) {
     throw translated(error, place)
