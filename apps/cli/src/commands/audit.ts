@@ -66,11 +66,11 @@ async function directory(
 function describe({ ok, of, org, chain, network, height, figures, notes, findings }: AuditReport): string {
   const lines = [
     `${of}${org === undefined ? '' : `, ${org}`}${network === undefined ? '' : ` in “${network}”`}`,
-    ...(chain === undefined ? [] : [`  genesis id  ${chain}`]),
-    ...(height === undefined ? [] : [`  blocks      ${height}`]),
+    ...(chain === undefined ? [] : [`  genesis id      ${chain}`]),
+    ...(height === undefined ? [] : [`  blocks          ${height}`]),
     ...Object.entries(figures)
       .filter(([name]) => name !== 'blocks')
-      .map(([name, value]) => `  ${name.padEnd(12)}${value}`),
+      .map(([name, value]) => `  ${name.padEnd(14)}  ${value}`),
     ...notes.map((note) => `  note: ${note}`),
     ...findings.map(({ where, what, mend }) => `FOUND ${where}: ${what}. Mend: ${mend}`),
     ok ? 'Everything fits: nothing was found.' : `${findings.length} findings.`,
