@@ -1,6 +1,7 @@
 import { AppError, equal, type Random, type SignedForm, sha256, toHex, verifyAs } from '@salus/core'
 import { decodeBody } from '@salus/ledger'
 import { type ConditionKinds, noConditions } from '../conditions.ts'
+import { decodeMandate } from '../delegation.ts'
 import { type Preview, type PreviewStatement, preview, shownHashOf, signPreview } from '../preview.ts'
 import type { RecordSource } from '../record-source.ts'
 import { checkText } from '../template.ts'
@@ -109,6 +110,24 @@ export class Custodian {
       head: headNow(this.#parts),
     })
     return { preview: shown, statement }
+  }
+
+  /** The grants over an owner's record here; a delegate is told of those under her own mandate. */
+  grantsOf({ owner, delegation }: Acting): {
+    readonly g: Uint8Array
+    readonly terms: Uint8Array
+    readonly withdrawn: boolean
+    readonly requests: number
+    readonly last: Uint8Array
+  }[] {
+    return this.#parts.grants.ofOwner(owner, 'custodian').flatMap((grant) => {
+      const { terms } = grant.carried
+      const { mandate } = decodeTerms(terms)
+      const d = mandate === undefined ? undefined : decodeMandate(mandate.mandate).d
+      const hers = delegation === undefined || (d !== undefined && equal(d, delegation))
+      const { g, revokedOnSight: withdrawn, lastSeq: requests, lastRequest: last } = grant
+      return hers ? [{ g, terms, withdrawn, requests, last }] : []
+    })
   }
 
   /**

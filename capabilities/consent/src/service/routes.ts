@@ -18,6 +18,7 @@ import {
   bytes as rawAnswer,
   route,
 } from '@salus/server'
+import { heldGrantJson, heldGrantsForm } from '../client/list-grants.ts'
 import { type SignedMandate, signedMandateSchema } from '../terms.ts'
 import type { Custodian } from './custodian.ts'
 import type { Delegations } from './delegations.ts'
@@ -61,6 +62,14 @@ export function consentRoutes(parts: ConsentRoutesParts): Route[] {
         })
       },
     }),
+    {
+      method: 'GET',
+      path: '/me/grants',
+      summary: 'My grants of records held here: terms, whether withdrawn, how many requests were counted',
+      audience: 'holder',
+      reply: heldGrantsForm,
+      handle: ({ actor }) => json({ grants: custodian.grantsOf(actor as Holder).map(heldGrantJson) }),
+    },
     route<SignedMandate>({
       method: 'POST',
       path: '/me/mandate',
