@@ -148,7 +148,7 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
     track(
       (async () => {
         // Leaves the caller's turn first: a clock that is advanced by hours fires one heartbeat, not one per interval.
-        await null
+        await Promise.resolve()
         try {
           if (!paused && !stopped) makeBlock()
           await logged()

@@ -47,7 +47,7 @@ test('data of a newer format is refused by name', () => {
   raw
     .openDB('about', { encoding: 'binary', keyEncoding: 'binary' })
     .putSync(utf8('format'), new Uint8Array([0, 0, 0, 0, 0, 0, 0, 9]))
-  raw.close()
+  void raw.close()
   expect(() => openLmdbStore({ path, chainId })).toThrow(
     expect.objectContaining({ code: 'STORE_NEWER', message: expect.stringContaining('format 9') }),
   )
