@@ -10,6 +10,7 @@ import { type Sessions, unauthenticated } from './sessions.ts'
 
 /** Body size of a route that names none. */
 const DEFAULT_BODY_BYTES = 256 * 1024
+const CLOSE_AFTER_MS = 2_000
 
 /** One line of the access log: no query, no body, no id from the path, so that it cannot hold health data. */
 export interface AccessLine {
@@ -40,12 +41,16 @@ export class HttpServer {
   readonly #app: FastifyInstance
   readonly #options: HttpServerOptions
   readonly #limits: RequestLimits
+  #underWay = 0
+  #closing = false
 
   constructor(options: HttpServerOptions) {
     this.#options = options
     this.#limits = new RequestLimits(options.clock)
     this.#app = fastify({
       logger: false,
+      // `close` has waited for what was under way; idle connections would hold it for over a minute.
+      forceCloseConnections: true,
       bodyLimit: DEFAULT_BODY_BYTES,
       routerOptions: { maxParamLength: 1_024 },
     })
@@ -88,7 +93,13 @@ export class HttpServer {
     return { status: reply.statusCode, headers: reply.headers, body: new Uint8Array(reply.rawPayload) }
   }
 
+  /** Lets requests under way finish, at most two seconds, then closes every connection. */
   async close(): Promise<void> {
+    this.#closing = true
+    const { clock } = this.#options
+    const untilMs = clock.now() + CLOSE_AFTER_MS
+    while (this.#underWay > 0 && clock.now() < untilMs)
+      await new Promise<void>((resolve) => void clock.schedule(20, resolve))
     await this.#app.close()
   }
 
@@ -104,7 +115,10 @@ export class HttpServer {
         reply.header('x-request-id', requestId)
         let answer: Answer
         let code: string | undefined
+        this.#underWay += 1
         try {
+          if (this.#closing)
+            throw new AppError('UNAVAILABLE', 'node: is stopping; try again or ask another node')
           const actor = this.#authenticate(request.headers.authorization, route.audience)
           this.#limits.take(request.ip)
           answer = await route.handle({
@@ -120,6 +134,8 @@ export class HttpServer {
           code = problem.code
           if (problem.status === 500) onBug?.(error, requestId)
           answer = this.#errorAnswer(request.url, problem)
+        } finally {
+          this.#underWay -= 1
         }
         onAccess?.({
           requestId,
