@@ -1,3 +1,5 @@
+export { accessRequestRoutes } from './access-request-routes.ts'
+export { AccessRequests, type AccessRequestsParts, NO_GRANT_ANSWER } from './access-requests.ts'
 export { Custodian, type CustodianParts } from './custodian.ts'
 export { type Acting, Delegations, type DelegationsParts } from './delegations.ts'
 export { type AskedRequest, type GrantRole, GrantStore, type StoredGrant } from './grant-store.ts'
@@ -13,6 +15,7 @@ export {
 } from './grantee.ts'
 export { type LeasedVersion, Leases } from './leases.ts'
 export type { OpenedRecord } from './open-items.ts'
+export type { NoticeBoard, PatientDesk, Person } from './patient-ports.ts'
 export type {
   Access,
   AccessLog,
