@@ -1,2 +1,2 @@
 export { type TestNetwork, type TestOrganisation, testNetwork } from './network.ts'
-export { newPerson, proofing, staffCode } from './people.ts'
+export { newPerson, proofing, refused, staffCode } from './people.ts'

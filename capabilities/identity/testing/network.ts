@@ -17,6 +17,7 @@ import {
   type MemoryNetwork,
   manualClock,
   memoryNetwork,
+  type Sql,
   seededRandom,
 } from '@salus/host'
 import { memorySql } from '@salus/host/system'
@@ -38,6 +39,7 @@ export interface TestOrganisation {
   readonly url: string
   readonly seal: SealKeyPair
   readonly services: IdentityServices
+  readonly sql: Sql
   readonly sessions: Sessions
   /** The only owner that belongs to this patient. */
   patient(id: string): RegisteredOwner & { readonly wraps: number }
@@ -75,11 +77,25 @@ export interface TestNetwork {
 /** Organisations with real services, forms, contracts and HTTP; ledger, log and network in memory. */
 export function testNetwork(names: readonly string[] = ['a', 'b', 'c']): TestNetwork {
   const chain = testLedger({ contracts: [consent, identity], members: [...names] })
-  const clock = manualClock(chain.timeMs)
   const network = memoryNetwork()
   const random = seededRandom('devices')
   const orgs: Record<string, TestOrganisation> = {}
   const seals = Object.fromEntries(names.map((org) => [org, sealKeyPair(sha256(utf8(`seal ${org}`)))]))
+  // The ledger's test members have no private seal keys: each organisation registers one of its own.
+  for (const org of names) {
+    const { sign, log } = testMember(org)
+    const keys = {
+      sign: sign.publicKey,
+      log: log.publicKey,
+      seal: (seals[org] as SealKeyPair).publicKey,
+    }
+    const from = chain.ledger.head.height + 2
+    const { name } = chain.call('organisations/setKeys', { org, keys, from }, [sign])
+    if (name !== 'OK') throw new Error(`setKeys: ${name}`)
+  }
+  chain.advance(1_000)
+  chain.advance(1_000)
+  const clock = manualClock(chain.timeMs)
   const connectionTo = (org: string): Connection => {
     if (!names.includes(org)) throw new AppError('NOT_FOUND', 'org: no such member')
     return connect({ url: `http://${org}.example`, network })
@@ -291,6 +307,7 @@ function testOrganisation(parts: OrganisationParts): TestOrganisation {
     url,
     seal,
     services,
+    sql,
     sessions,
     patient(id) {
       const found = by(({ patient }) => patient === id)

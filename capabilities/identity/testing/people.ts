@@ -1,3 +1,4 @@
+import { AppError } from '@salus/core'
 import { deviceKeys, newDevice } from '@salus/keys'
 import { type Connection, sendForJson } from '@salus/sdk'
 import { createAccount, enrolAt, type Person } from '../src/client/index.ts'
@@ -49,4 +50,15 @@ export async function newPerson(
     sessions[org] = enrolled.session
   }
   return { person, session: (org) => sessions[org] as Connection, recoveryCode: made.recoveryCode }
+}
+
+/** The code of the AppError that work fails with; undefined when it works. */
+export async function refused(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return error.code
+  }
 }

@@ -10,7 +10,7 @@ import {
 } from '@salus/keys'
 import { sendForJson } from '@salus/sdk'
 import { describe, expect, test } from 'vitest'
-import { newPerson, staffCode, type TestNetwork, testNetwork } from '../../testing/index.ts'
+import { newPerson, refused, staffCode, type TestNetwork, testNetwork } from '../../testing/index.ts'
 import {
   addUnlocker,
   changeKeyring,
@@ -28,14 +28,6 @@ import {
 } from './index.ts'
 import { signSessionRequest } from './link-session.ts'
 
-const code = (error: unknown) => (error as { code?: string }).code
-const refused = async (work: Promise<unknown>) =>
-  code(
-    await work.then(
-      () => undefined,
-      (error) => error,
-    ),
-  )
 const grantIds = (person: Person) => person.keyring.controllers.map(({ id }) => toHex(id))
 
 async function start(): Promise<{ net: TestNetwork } & Awaited<ReturnType<typeof newPerson>>> {

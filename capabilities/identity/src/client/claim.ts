@@ -1,22 +1,12 @@
-import { AppError, fromBase64url, type Infer, isAppError } from '@salus/core'
-import {
-  type DeviceKeys,
-  deviceUnlocker,
-  type Keyring,
-  linkKey,
-  openKeyring,
-  withUnlocker,
-} from '@salus/keys'
+import { fromBase64url, type Infer } from '@salus/core'
+import type { DeviceKeys } from '@salus/keys'
 import { type Connection, sendFor } from '@salus/sdk'
 import { type ClaimRequest, openClaimReply, signClaimRequest } from '../claim.ts'
 import { openReceipt, type Receipt } from '../receipts.ts'
-import { openOwnSession, openSession } from './enrol.ts'
+import { openOwnSession } from './enrol.ts'
 import { claimedForm, type claimForm, deletionForm, signedJson } from './forms.ts'
-import { fetchKeyring, storeKeyring } from './home.ts'
 import type { DeviceContext, Person } from './person.ts'
-import { beginRenewal, finishRenewal, type Unfinished } from './renewal.ts'
-
-const ATTEMPTS = 3
+import { finishRenewal, takeOver, type Unfinished } from './renewal.ts'
 
 /** What the desk gives a hosted patient for her device; usually one picture code. */
 export interface ClaimTicket {
@@ -68,38 +58,8 @@ export async function claimHosted(
     key: device.seal,
     chainId: context.chainId,
   })
-  const person = await takeOver(host, { ...input, krk, keyring: answer.keyring })
+  const person = await takeOver(host, { ...input, krk, keyring: answer.keyring, keyringId: ticket.account })
   return completeClaim(host, { ...input, person })
-}
-
-/** Stores the keyring under the device's own `KRK`; again when staff changed the hosted one in between. */
-async function takeOver(
-  host: Connection,
-  input: {
-    readonly org: string
-    readonly krk: Uint8Array
-    readonly keyring: Uint8Array
-    readonly ticket: ClaimTicket
-    readonly device: DeviceKeys
-    readonly deviceLabel: string
-    readonly context: DeviceContext
-  },
-): Promise<Person> {
-  const { org, krk, device, context } = input
-  let bytes = input.keyring
-  for (let left = ATTEMPTS; ; left -= 1) {
-    const hosted = openKeyring({ bytes, krk })
-    const unlocker = deviceUnlocker(device, { label: input.deviceLabel, nowMs: context.clock.now() })
-    const keyring = withUnlocker(hosted, unlocker)
-    const session = await openSession(host, { org, key: linkAt(hosted, org), context })
-    try {
-      const person = beginRenewal({ device, krk, keyring, home: org }, context)
-      return await storeKeyring(session, { person, context })
-    } catch (error) {
-      if (!isAppError(error, 'KEYRING_CONFLICT') || left <= 1) throw error
-      bytes = (await fetchKeyring(host, input.ticket.account)).keyring
-    }
-  }
 }
 
 export interface ClaimOutcome {
@@ -135,11 +95,4 @@ export function claimTicket(
   proofing: ClaimRequest['proofing'],
 ): ClaimTicket {
   return { code: answer.code, account: fromBase64url(answer.account), proofing }
-}
-
-function linkAt(keyring: Keyring, org: string) {
-  const key = linkKey(keyring, org)
-  if (key === undefined)
-    throw new AppError('KEYRING_LINK', 'org: the hosted keyring has no link key for its host')
-  return key
 }

@@ -1,13 +1,31 @@
 import { consentSchema } from '@salus/consent/contract'
-import { AppError, equal, type SigningKey, signAs, signingKey, toBase64url } from '@salus/core'
-import { type ControllerKey, type Keyring, type LinkKey, linkKey, renewAll } from '@salus/keys'
+import {
+  AppError,
+  equal,
+  isAppError,
+  type SigningKey,
+  signAs,
+  signingKey,
+  toBase64url,
+  toHex,
+} from '@salus/core'
+import {
+  type DeviceKeys,
+  deviceUnlocker,
+  type Keyring,
+  linkKey,
+  openKeyring,
+  renewAll,
+  withUnlocker,
+} from '@salus/keys'
 import { signBody } from '@salus/ledger'
 import { type Connection, execute, sendFor } from '@salus/sdk'
 import { openSession } from './enrol.ts'
 import { type replaceLinkForm, signedJson, wrappedForm } from './forms.ts'
-import { changeKeyring } from './home.ts'
+import { changeKeyring, fetchKeyring, storeKeyring } from './home.ts'
 import { type DeviceContext, linkPapers, type Person } from './person.ts'
 
+const ATTEMPTS = 3
 const BODY_LIFE_MS = 5 * 60_000
 
 /**
@@ -20,37 +38,75 @@ export function beginRenewal(
   { random, clock }: Pick<DeviceContext, 'random' | 'clock'>,
 ): Person {
   const before = person.keyring
-  const renewed = renewAll(before, { keep: [person.device.id], random, nowMs: clock.now() })
+  // An earlier renewal may be unfinished: then the newest keys are renewed, and all older ones are kept to try.
+  const newest = {
+    ...before,
+    controllers: firstOf(before.controllers, ({ id }) => toHex(id)),
+    links: firstOf(before.links, ({ org }) => org),
+  }
+  const renewed = renewAll(newest, { keep: [person.device.id], random, nowMs: clock.now() })
   const controllers = renewed.keyring.controllers.flatMap((made) => {
-    const old = before.controllers.find((each) => equal(each.id, made.id)) as ControllerKey
-    // A recovery's cancel key cannot be replaced on the ledger: the owner arms a new one.
-    return made.kind === 'grant' ? [made, old] : made.kind === 'delegation' ? [old] : []
+    const older = before.controllers.filter((each) => equal(each.id, made.id))
+    // The ledger cannot replace a delegation's key, nor a recovery's: the owner ends the one and arms the other anew.
+    return made.kind === 'grant' ? [made, ...older] : made.kind === 'delegation' ? older : []
   })
   const links = renewed.keyring.links.flatMap((made) => [
     made,
-    before.links.find((each) => each.org === made.org) as LinkKey,
+    ...before.links.filter((each) => each.org === made.org),
   ])
   return { ...person, krk: renewed.krk, keyring: { ...renewed.keyring, controllers, links } }
 }
 
-/** What a renewal has still to do: keys that stand twice in the keyring, and delegations of before. */
+/**
+ * Takes an account whose `KRK` came to this device: the device becomes its only unlocker, and the renewal begins. Again
+ * when somebody changed the keyring in between. `home` is a connection without a session.
+ */
+export async function takeOver(
+  home: Connection,
+  input: {
+    readonly org: string
+    readonly krk: Uint8Array
+    readonly keyring: Uint8Array
+    readonly keyringId: Uint8Array
+    readonly device: DeviceKeys
+    readonly deviceLabel: string
+    readonly context: DeviceContext
+  },
+): Promise<Person> {
+  const { org, krk, device, context } = input
+  let bytes = input.keyring
+  for (let left = ATTEMPTS; ; left -= 1) {
+    const opened = openKeyring({ bytes, krk })
+    const unlocker = deviceUnlocker(device, { label: input.deviceLabel, nowMs: context.clock.now() })
+    const keyring = withUnlocker(opened, unlocker)
+    const session = await openSession(home, { org, key: linkAt(opened, org), context })
+    try {
+      const person = beginRenewal({ device, krk, keyring, home: org }, context)
+      return await storeKeyring(session, { person, context })
+    } catch (error) {
+      if (!isAppError(error, 'KEYRING_CONFLICT') || left <= 1) throw error
+      bytes = (await fetchKeyring(home, input.keyringId)).keyring
+    }
+  }
+}
+
+/** What a renewal has still to do: keys that stand more than once in the keyring, newest first. */
 export function openSteps(keyring: Keyring): {
-  readonly links: readonly { readonly org: string; readonly oldKey: SigningKey }[]
+  readonly links: readonly { readonly org: string; readonly oldKeys: readonly SigningKey[] }[]
   readonly controllers: readonly {
     readonly id: Uint8Array
     readonly newKey: SigningKey
-    readonly oldKey: SigningKey
+    readonly oldKeys: readonly SigningKey[]
   }[]
 } {
-  const links = keyring.links.flatMap((one, at) => {
-    const older = keyring.links.slice(at + 1).find((each) => each.org === one.org)
-    return older === undefined ? [] : [{ org: one.org, oldKey: signingKey(older.seed) }]
+  const links = firstOf(keyring.links, ({ org }) => org).flatMap(({ org }) => {
+    const [, ...older] = keyring.links.filter((each) => each.org === org)
+    return older.length === 0 ? [] : [{ org, oldKeys: older.map(({ seed }) => signingKey(seed)) }]
   })
-  const controllers = keyring.controllers.flatMap((one, at) => {
-    const older = keyring.controllers.slice(at + 1).find((each) => equal(each.id, one.id))
-    return older === undefined
-      ? []
-      : [{ id: one.id, newKey: signingKey(one.seed), oldKey: signingKey(older.seed) }]
+  const controllers = firstOf(keyring.controllers, ({ id }) => toHex(id)).flatMap(({ id, seed }) => {
+    const [, ...older] = keyring.controllers.filter((each) => equal(each.id, id))
+    if (older.length === 0) return []
+    return [{ id, newKey: signingKey(seed), oldKeys: older.map((each) => signingKey(each.seed)) }]
   })
   return { links, controllers }
 }
@@ -82,24 +138,20 @@ export async function finishRenewal(
   const { links, controllers } = openSteps(input.person.keyring)
   const unfinished: Unfinished[] = []
   const gone: Uint8Array[] = []
-  for (const { org, oldKey } of links) {
-    const code = await codeOf(() =>
+  for (const { org, oldKeys } of links) {
+    const code = await firstThatWorks(oldKeys, (oldKey) =>
       replaceLink(connectionTo(org), { org, oldKey, person: input.person, context }),
     )
-    if (code === undefined) gone.push(oldKey.seed)
+    if (code === undefined) gone.push(...seeds(oldKeys))
     else unfinished.push({ org, code })
   }
-  for (const { id, oldKey, newKey } of controllers) {
-    const code = await codeOf(() => rotate(sponsor, { id, oldKey, newKey, context }))
-    if (code === undefined) gone.push(oldKey.seed)
-    else if (code === 'ended') gone.push(oldKey.seed, newKey.seed)
+  for (const { id, oldKeys, newKey } of controllers) {
+    const code = await firstThatWorks(oldKeys, (oldKey) => rotate(sponsor, { id, oldKey, newKey, context }))
+    if (code === undefined) gone.push(...seeds(oldKeys))
+    else if (code === 'ended') gone.push(...seeds(oldKeys), newKey.seed)
     else unfinished.push({ g: id, code })
   }
-  const atHome = links.find(({ org }) => org === input.person.home)
-  const stillOld = unfinished.some(({ org }) => org === input.person.home)
-  const key = stillOld ? atHome?.oldKey : linkKey(input.person.keyring, input.person.home)
-  if (key === undefined) throw new AppError('KEYRING_LINK', 'home: the keyring has no link key for it', {})
-  const session = await openSession(home, { org: input.person.home, key, context })
+  const session = await sessionAtHome(home, { ...input, unfinished })
   const left = (seed: Uint8Array) => !gone.some((each) => equal(each, seed))
   const person = await changeKeyring(session, {
     person: input.person,
@@ -111,6 +163,27 @@ export async function finishRenewal(
     }),
   })
   return { person, unfinished }
+}
+
+/** With the link key that home knows by now. */
+async function sessionAtHome(
+  home: Connection,
+  input: {
+    readonly person: Person
+    readonly context: DeviceContext
+    readonly unfinished: readonly Unfinished[]
+  },
+): Promise<Connection> {
+  const { person, context, unfinished } = input
+  const org = person.home
+  const keys = person.keyring.links.filter((each) => each.org === org).map(({ seed }) => signingKey(seed))
+  const candidates = unfinished.some((each) => each.org === org) ? keys.slice(1) : keys.slice(0, 1)
+  let session: Connection | undefined
+  const code = await firstThatWorks(candidates, async (key) => {
+    session = await openSession(home, { org, key, context })
+  })
+  if (session !== undefined) return session
+  throw new AppError('KEYRING_LINK', 'home: knows no link key of this keyring; enrol there again', { code })
 }
 
 /** Registers the keyring's link key for an organisation in place of `oldKey`, with a new card. */
@@ -164,6 +237,19 @@ async function rotate(
   )
 }
 
+/** Tries keys in turn, the newest first. Undefined when one worked; otherwise why the last did not. */
+async function firstThatWorks(
+  keys: readonly SigningKey[],
+  work: (key: SigningKey) => Promise<unknown>,
+): Promise<string | undefined> {
+  let code: string | undefined = 'NO_KEY'
+  for (const key of keys) {
+    code = await codeOf(() => work(key))
+    if (code === undefined || code === 'ended' || code === 'UNREACHABLE') return code
+  }
+  return code
+}
+
 /** Undefined when it worked; otherwise why not. `sameKey`: an interrupted attempt had done it. */
 async function codeOf(work: () => Promise<unknown>): Promise<string | undefined> {
   try {
@@ -177,4 +263,16 @@ async function codeOf(work: () => Promise<unknown>): Promise<string | undefined>
     if (rejection === sameKey) return undefined
     return rejection === revoked || rejection === notFound ? 'ended' : error.code
   }
+}
+
+const seeds = (keys: readonly SigningKey[]): Uint8Array[] => keys.map(({ seed }) => seed)
+
+function firstOf<T>(items: readonly T[], nameOf: (item: T) => string): T[] {
+  return [...new Map(items.map((item) => [nameOf(item), item] as const).reverse()).values()].reverse()
+}
+
+function linkAt(keyring: Keyring, org: string) {
+  const key = linkKey(keyring, org)
+  if (key === undefined) throw new AppError('KEYRING_LINK', 'org: the keyring has no link key for its home')
+  return key
 }
