@@ -27,7 +27,7 @@ async function measured(hospitals: Hospitals): Promise<FigureResult> {
   const few = await patientWith(hospitals, 'few', FEW)
   const many = await patientWith(hospitals, 'many', MANY)
   const grantAndRead = (name: 'few' | 'many', patient: BenchPatient) => {
-    let g = new Uint8Array()
+    let g: Uint8Array = new Uint8Array(16)
     return {
       grant: () =>
         seconds(async () => {

@@ -13,6 +13,9 @@ export function tokenOf(indexKey: Uint8Array, input: CborValue): number {
   return token
 }
 
+/** Beyond this many rows a token is common, and how common no longer matters. */
+const COUNT_UP_TO = 1_000
+
 /**
  * Which versions carry which tokens. A projection: it can be lost and is made again from custody and vault, so a
  * commit need not wait for the disk; `indexedTo` says how far it has come.
@@ -46,21 +49,40 @@ export class TokenIndex {
     return this.#sql.prepare('SELECT seq FROM records_indexed').get<{ seq: number }>()?.seq ?? 0
   }
 
-  /** Versions that carry one of the tokens in each of the lists. At least one list. */
+  /**
+   * Versions that carry one of the tokens in each of the lists, in order. At least one list. The rarest list is read,
+   * and its hits are looked up in the others: what a search costs depends on what it finds, not on the record's size.
+   */
   find(all: readonly (readonly number[])[]): number[] {
-    let hits: Set<number> | undefined
-    const lookup = this.#sql.prepare('SELECT seq FROM records_token WHERE token = ?')
-    for (const any of all) {
-      const found = new Set<number>()
-      for (const token of any)
-        for (const row of lookup.iterate(token)) {
-          const seq = row['seq'] as number
-          if (hits === undefined || hits.has(seq)) found.add(seq)
-        }
-      hits = found
+    const [rarest, ...others] = all
+      .map((any) => ({ any, count: this.#countUpTo(any) }))
+      .sort((a, b) => a.count - b.count)
+    if (rarest === undefined) return []
+    let hits = this.#scan(rarest.any)
+    for (const { any, count } of others) {
       if (hits.size === 0) return []
+      if (hits.size <= count) {
+        const has = this.#sql.prepare('SELECT 1 FROM records_token WHERE token = ? AND seq = ?')
+        hits = new Set([...hits].filter((seq) => any.some((token) => has.get(token, seq) !== undefined)))
+      } else {
+        const found = this.#scan(any)
+        hits = new Set([...hits].filter((seq) => found.has(seq)))
+      }
     }
-    return [...(hits ?? [])].sort((a, b) => a - b)
+    return [...hits].sort((a, b) => a - b)
+  }
+
+  #scan(any: readonly number[]): Set<number> {
+    const lookup = this.#sql.prepare('SELECT seq FROM records_token WHERE token = ?')
+    return new Set(any.flatMap((token) => lookup.all(token).map((row) => row['seq'] as number)))
+  }
+
+  /** How many rows the tokens have; counting stops where more would not change what is done. */
+  #countUpTo(any: readonly number[]): number {
+    const count = this.#sql.prepare(
+      'SELECT COUNT(*) AS n FROM (SELECT 1 FROM records_token WHERE token = ? LIMIT ?)',
+    )
+    return any.reduce((sum, token) => sum + (count.get<{ n: number }>(token, COUNT_UP_TO)?.n ?? 0), 0)
   }
 
   /** Forgets versions. Scans the whole index, which is what a rare erasure may cost and a write may not. */
