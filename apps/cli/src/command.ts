@@ -39,8 +39,8 @@ export interface Command {
   /** Paragraphs between usage and flags. */
   readonly about?: string
   readonly examples: readonly string[]
-  /** True when flags beyond `flags` are taken (`call`, whose flags come from the contract). */
-  readonly openFlags?: true
+  /** Flags that depend on what was typed, such as the fields of a contract's call. */
+  moreFlags?(argv: readonly string[]): Promise<Flags>
   run(args: Args, io: Io): Promise<number>
 }
 
@@ -64,7 +64,6 @@ export function readArgs(command: Command, argv: readonly string[]): Args {
     parsed = parseArgs({
       args: [...argv],
       allowPositionals: true,
-      strict: command.openFlags !== true,
       options: Object.fromEntries(
         Object.entries(flags).map(([name, { value, short, multiple }]) => [
           name,
@@ -93,7 +92,7 @@ export function readArgs(command: Command, argv: readonly string[]): Args {
       throw usage(`--${name}: is needed (${flag.doc}); see salus ${command.name} --help`)
   }
   const most = command.positionalsMax ?? 0
-  if (parsed.positionals.length > most && command.openFlags !== true)
+  if (parsed.positionals.length > most)
     throw usage(
       `“${parsed.positionals[most]}”: ${most === 0 ? 'nothing is taken besides flags' : `at most ${most} of ${command.positionals}`}; see salus ${command.name} --help`,
     )

@@ -10,8 +10,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   try {
     const found = find(argv)
     if (found === undefined) return overview(argv, io)
-    const command = await found.entry.load()
-    name = `${command.name}: `
+    const loaded = await found.entry.load()
+    name = `${loaded.name}: `
+    const more = await loaded.moreFlags?.(found.rest)
+    const command = more === undefined ? loaded : { ...loaded, flags: { ...more, ...loaded.flags } }
     if (wantsHelp(found.rest)) {
       io.out(helpOf(command))
       return 0

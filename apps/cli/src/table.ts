@@ -30,6 +30,36 @@ export const TABLE: readonly Entry[] = [
     load: async () => (await import('./commands/witness.ts')).witness,
   },
   {
+    name: 'log proof',
+    summary: 'Write the proofs of a receipt as .tlog-proof files, for other people’s tools',
+    load: async () => (await import('./commands/log-proof.ts')).logProof,
+  },
+  {
+    name: 'log verify',
+    summary: 'Recompute a whole log from its entries: every hash, the index, the signed root',
+    load: async () => (await import('./commands/log-verify.ts')).logVerify,
+  },
+  {
+    name: 'key show',
+    summary: 'Show the public keys in a member card or key file, or of a running node',
+    load: async () => (await import('./commands/key-show.ts')).keyShow,
+  },
+  {
+    name: 'key new',
+    summary: 'Make an Ed25519 key in a file of mode 0600, to sign calls with',
+    load: async () => (await import('./commands/key-new.ts')).keyNew,
+  },
+  {
+    name: 'call',
+    summary: 'Build, sign and send a call of a contract on the ledger',
+    load: async () => (await import('./commands/call.ts')).call,
+  },
+  {
+    name: 'query',
+    summary: 'Ask a contract on the ledger, as a node executed it',
+    load: async () => (await import('./commands/query.ts')).query,
+  },
+  {
     name: 'completion',
     summary: 'Print shell completion for bash, zsh or fish',
     load: async () => (await import('./commands/completion.ts')).completion,
