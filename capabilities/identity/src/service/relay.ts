@@ -5,9 +5,11 @@ import { signOrgMessage } from '@salus/server'
 import type { IdentityKeys, OrgTransport } from './ports.ts'
 
 const CBOR = 'application/cbor'
-/** A recipient whose node has not executed the grant's block yet is asked again, up to 5 s. */
-const RETRY_MS = 250
-const RETRIES = 20
+/**
+ * A recipient whose node has not executed the grant's block yet is asked again, after these waits, 5 s in all: mostly it
+ * is a few milliseconds behind.
+ */
+const WAITS_MS = [20, 40, 80, 160, 320, 640, 1_280, 2_560]
 
 export interface RelayParts {
   readonly keys: IdentityKeys
@@ -43,7 +45,7 @@ export async function relayPackages(
 }
 
 async function relayOne(parts: RelayParts, { to, g, role, sealed }: GrantPackage): Promise<Relayed> {
-  for (let left = RETRIES; ; left -= 1) {
+  for (let attempt = 0; ; attempt += 1) {
     try {
       const answer = await sendToOrg(parts, {
         to,
@@ -55,9 +57,9 @@ async function relayOne(parts: RelayParts, { to, g, role, sealed }: GrantPackage
     } catch (error) {
       if (!(error instanceof AppError)) throw error
       const notThereYet = error.code === 'TERMS_REFUSED' && error.data['path'] === 'g'
-      if (!notThereYet || left === 0)
-        return { to, role, delivered: false, code: error.code, detail: error.message }
-      await new Promise<void>((resolve) => void parts.clock.schedule(RETRY_MS, resolve))
+      const waitMs = notThereYet ? WAITS_MS[attempt] : undefined
+      if (waitMs === undefined) return { to, role, delivered: false, code: error.code, detail: error.message }
+      await new Promise<void>((resolve) => void parts.clock.schedule(waitMs, resolve))
     }
   }
 }
