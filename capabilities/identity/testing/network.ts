@@ -326,7 +326,7 @@ function testOrganisation(parts: OrganisationParts): TestOrganisation {
     staff() {
       const { token } = sessions.open(
         { kind: 'staff', practitioner: `desk-${org}`, name: 'Desk', roles: ['steward', 'admin'] },
-        3_600_000,
+        12 * 3_600_000,
       )
       return withToken(connection, token)
     },
