@@ -3,10 +3,7 @@ import {
   type CborValue,
   decode,
   decodeForm,
-  encode,
   equal,
-  gcmOpen,
-  gcmSeal,
   type Infer,
   openForm,
   type Random,
@@ -35,6 +32,7 @@ import type { Home } from './home.ts'
 import type { Notices } from './notices.ts'
 import type { IdentityAudit, IdentityKeys, IdentityLedger, OrgTransport } from './ports.ts'
 import { RecoveryMail } from './recovery-mail.ts'
+import { RecoveryStore } from './recovery-store.ts'
 import { sendToOrg } from './relay.ts'
 
 /** Between the code from the desk and the start on the ledger. */
@@ -61,16 +59,6 @@ export type RecoveryRow = NonNullable<
   Infer<(typeof identitySchema)['queries']['recovery']['output']['inner']>
 >
 
-/** What is kept of a recovery: all of it at home, the copy of the half alone at the second organisation. */
-interface Kept {
-  readonly half: Uint8Array
-  readonly keyringId?: Uint8Array
-  readonly plan?: Uint8Array
-  readonly salt?: Uint8Array
-  readonly envelope?: Uint8Array
-  readonly krkGeneration?: number
-}
-
 /**
  * Recovery through guardians and home (protocol §6). Home keeps its half and the plan, starts a recovery on the ledger
  * once staff identified the person anew, and lets nothing out before the ledger's delay has passed uncancelled.
@@ -78,16 +66,12 @@ interface Kept {
 export class Recovery {
   readonly #parts: RecoveryParts
   readonly mail: RecoveryMail
+  readonly #store: RecoveryStore
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts
     this.mail = new RecoveryMail(parts.sql)
-    parts.sql.exec(
-      `CREATE TABLE IF NOT EXISTS identity_recovery (
-         r BLOB PRIMARY KEY, owner BLOB, fromOrg TEXT, sealed BLOB NOT NULL, pendingKey BLOB, pendingUntilMs INTEGER)
-         WITHOUT ROWID`,
-    )
-    parts.sql.exec('CREATE INDEX IF NOT EXISTS identity_recovery_owner ON identity_recovery (owner)')
+    this.#store = new RecoveryStore(parts)
   }
 
   /**
@@ -95,7 +79,7 @@ export class Recovery {
    * organisation has its copy before this resolves. Throws AppError `RECOVERY`, `OPEN_FAILED`, `UNREACHABLE`.
    */
   async arm(owner: Uint8Array, input: Armed): Promise<{ readonly r: Uint8Array }> {
-    const { sql, home, keys, audit, notices } = this.#parts
+    const { home, keys, audit, notices } = this.#parts
     const plan = decodeForm(recoveryPlanSchema, input.plan, { maxBytes: MAX_PLAN_BYTES, version: 1 })
     const { r, c } = recoveryArgs(input.plan, input.salt, input.cancelKey)
     const row = this.#row(r)
@@ -108,7 +92,7 @@ export class Recovery {
     const krkGeneration = this.#checkHalf(input.homeHalf, stored.keyringId)
     if (krkGeneration !== stored.generation)
       throw refusal('homeHalf', 'leads to an earlier KRK; load the keyring and arm again')
-    const before = this.#ofOwner(owner)
+    const before = this.#store.ofOwner(owner)
     if (plan.copyHome !== keys.org) {
       if (input.copyHalf === undefined)
         throw refusal('copyHalf', 'is missing for the plan’s second organisation')
@@ -121,18 +105,13 @@ export class Recovery {
       const path = '/org/recovery-halves'
       await sendToOrg(this.#parts, { to: plan.copyHome, path, kind: 'recovery-half', payload })
     }
-    const { salt, envelope } = input
-    const kept: Kept = {
+    this.#store.putForOwner(r, owner, {
       half: input.homeHalf,
       keyringId: stored.keyringId,
       plan: input.plan,
-      salt,
-      envelope,
+      salt: input.salt,
+      envelope: input.envelope,
       krkGeneration,
-    }
-    sql.transaction(() => {
-      sql.prepare('DELETE FROM identity_recovery WHERE owner = ?').run(owner)
-      this.#insert(r, kept, { owner })
     })
     notices.add(owner, { kind: 'recovery-armed', about: { r } })
     await audit.record({ owner, act: 'recovery' })
@@ -146,20 +125,14 @@ export class Recovery {
       throw new AppError('BAD_REQUEST', 'payload: must have r, half and keyringId')
     if (this.#row(r) === undefined) throw refusal('r', 'is not armed on the ledger')
     this.#checkHalf(half, keyringId)
-    const { sql } = this.#parts
-    const known = sql.prepare('SELECT fromOrg FROM identity_recovery WHERE r = ?').get(r)
-    if (known !== undefined && known['fromOrg'] !== from) throw refusal('r', 'is kept for another home')
-    sql.transaction(() => {
-      if (replaces instanceof Uint8Array)
-        sql.prepare('DELETE FROM identity_recovery WHERE r = ? AND fromOrg = ?').run(replaces, from)
-      sql.prepare('DELETE FROM identity_recovery WHERE r = ?').run(r)
-      this.#insert(r, { half }, { fromOrg: from })
-    })
+    const known = this.#store.get(r)
+    if (known !== undefined && known.fromOrg !== from) throw refusal('r', 'is kept for another home')
+    this.#store.putCopy(r, from, { half }, replaces instanceof Uint8Array ? replaces : undefined)
   }
 
   /** An owner's recovery with its state on the ledger; undefined when none is kept here. */
   state(owner: Uint8Array): Infer<typeof recoveryStateForm> | undefined {
-    const found = this.#ofOwner(owner)
+    const found = this.#store.ofOwner(owner)
     const row = found && this.#row(found.r)
     if (found === undefined || row === undefined) return undefined
     const { newKey, startedMs, readyMs, state } = row
@@ -178,15 +151,13 @@ export class Recovery {
     readonly code: string
     readonly newKey: Uint8Array
   }): Promise<Infer<typeof openedRecoveryForm>> {
-    const { sql, codes, keys, clock, audit } = this.#parts
+    const { codes, keys, clock, audit } = this.#parts
     const { owner, proofing } = codes.redeem(input.code, 'recover')
-    const found = this.#ofOwner(owner)
+    const found = this.#store.ofOwner(owner)
     const { plan, salt, envelope, keyringId } = found?.kept ?? {}
     if (found === undefined || !plan || !salt || !envelope || !keyringId)
       throw new AppError('NOT_FOUND', 'recovery: no guardians were named for this account')
-    sql
-      .prepare('UPDATE identity_recovery SET pendingKey = ?, pendingUntilMs = ? WHERE r = ?')
-      .run(input.newKey, clock.now() + PENDING_MS, found.r)
+    this.#store.setPending(found.r, { key: input.newKey, untilMs: clock.now() + PENDING_MS })
     const staff = proofing.staff === undefined ? {} : { staff: proofing.staff }
     await audit.record({ owner, act: 'recovery', ...staff })
     return { r: found.r, keyringId, home: keys.org, homeKey: keys.sign.publicKey, plan, salt, envelope }
@@ -200,13 +171,11 @@ export class Recovery {
     r: Uint8Array,
     item: { readonly body: Uint8Array; readonly sig: Uint8Array },
   ): Promise<{ readonly readyMs: number }> {
-    const { sql, keys, ledger, clock, notices, audit } = this.#parts
-    const row = sql.prepare('SELECT * FROM identity_recovery WHERE r = ?').get(r)
-    const pending = row?.['pendingKey']
-    const owner = row?.['owner']
-    const inTime = clock.now() < Number(row?.['pendingUntilMs'] ?? 0)
-    if (!(pending instanceof Uint8Array) || !(owner instanceof Uint8Array) || !inTime)
+    const { keys, ledger, clock, notices, audit } = this.#parts
+    const { owner, pending: waiting } = this.#store.get(r) ?? {}
+    if (owner === undefined || waiting === undefined || clock.now() >= waiting.untilMs)
       throw refusal('r', 'no code from the desk was shown for it in the last ten minutes')
+    const pending = waiting.key
     const { call, args, keys: signers, chain } = decodeBody(item.body)
     const [newKey, homeKey] = signers
     const fits =
@@ -222,7 +191,7 @@ export class Recovery {
     if (!fits) throw refusal('body', 'must start this recovery for the key that came with the code')
     const own = keys.sign.sign(signedMessage('tx', keys.chainId, item.body))
     await ledger.submit({ body: item.body, auth: [item.sig, own] })
-    sql.prepare('UPDATE identity_recovery SET pendingKey = NULL WHERE r = ?').run(r)
+    this.#store.setPending(r, undefined)
     this.mail.clear(r)
     const started = this.#row(r)
     const readyMs = started?.readyMs ?? 0
@@ -270,16 +239,16 @@ export class Recovery {
 
   /** Forgets an owner's recovery here. */
   removeOwner(owner: Uint8Array): void {
-    const found = this.#ofOwner(owner)
+    const found = this.#store.ofOwner(owner)
     if (found === undefined) return
     this.mail.clear(found.r)
-    this.#parts.sql.prepare('DELETE FROM identity_recovery WHERE owner = ?').run(owner)
+    this.#store.removeOwner(owner)
   }
 
   async #answer(request: ShareRequest, signed: SignedForm, recovery: RecoveryRow): Promise<SignedForm> {
-    const { sql, keys, ledger, clock, notices, audit, random } = this.#parts
-    const row = sql.prepare('SELECT owner, sealed FROM identity_recovery WHERE r = ?').get(request.r)
-    if (row === undefined || request.index !== 0)
+    const { keys, ledger, clock, notices, audit, random } = this.#parts
+    const stored = this.#store.get(request.r)
+    if (stored === undefined || request.index !== 0)
       throw refusal('index', 'the home half is 0, where it is kept')
     const now = { headTimeMs: ledger.head().timeMs, clockMs: clock.now() }
     if (!mayHelp(recovery, request, now)) {
@@ -289,16 +258,15 @@ export class Recovery {
         { readyMs: recovery.readyMs },
       )
     }
-    const { half } = this.#open(request.r, row['sealed'] as Uint8Array)
     const part = passOnPart({
-      part: half,
+      part: stored.kept.half,
       key: keys.seal,
       recovery: request.r,
       newKey: request.sealKey,
       random,
     })
-    const owner = row['owner']
-    if (owner instanceof Uint8Array) {
+    const { owner } = stored
+    if (owner !== undefined) {
       notices.add(owner, { kind: 'recovery-helped', about: { r: request.r } })
       await audit.record({ owner, act: 'recovery' })
     }
@@ -318,37 +286,13 @@ export class Recovery {
   }
 
   #plan(r: Uint8Array): RecoveryPlan {
-    const row = this.#parts.sql.prepare('SELECT sealed FROM identity_recovery WHERE r = ?').get(r)
-    const plan = row && this.#open(r, row['sealed'] as Uint8Array).plan
+    const plan = this.#store.get(r)?.kept.plan
     if (plan === undefined) throw new AppError('NOT_FOUND', 'recovery: its home is another organisation')
     return decodeForm(recoveryPlanSchema, plan, { maxBytes: MAX_PLAN_BYTES, version: 1 })
   }
 
-  #ofOwner(owner: Uint8Array): { readonly r: Uint8Array; readonly kept: Kept } | undefined {
-    const row = this.#parts.sql.prepare('SELECT r, sealed FROM identity_recovery WHERE owner = ?').get(owner)
-    if (row === undefined) return undefined
-    const r = row['r'] as Uint8Array
-    return { r, kept: this.#open(r, row['sealed'] as Uint8Array) }
-  }
-
   #row(r: Uint8Array): RecoveryRow | undefined {
     return this.#parts.ledger.query('identity', 'recovery', { r }) as RecoveryRow | undefined
-  }
-
-  #open(r: Uint8Array, sealed: Uint8Array): Kept {
-    return decode(gcmOpen({ key: this.#parts.key, aad: r, sealed })) as unknown as Kept
-  }
-
-  #insert(
-    r: Uint8Array,
-    kept: Kept,
-    { owner, fromOrg }: { readonly owner?: Uint8Array; readonly fromOrg?: string },
-  ): void {
-    const { sql, key, random } = this.#parts
-    const sealed = gcmSeal({ key, aad: r, plaintext: encode(kept as unknown as CborValue), random })
-    sql
-      .prepare('INSERT INTO identity_recovery VALUES (?, ?, ?, ?, NULL, NULL)')
-      .run(r, owner ?? null, fromOrg ?? null, sealed)
   }
 }
 
