@@ -125,6 +125,7 @@ export class HttpServer {
             actor,
             params: request.params as Record<string, string>,
             query: textValues(request.query),
+            queryText: request.url.split('?').slice(1).join('?'),
             headers: textValues(request.headers),
             body: this.#body(route, request.body) as never,
             requestId,

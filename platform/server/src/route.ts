@@ -17,6 +17,8 @@ export interface Call<Body = unknown> {
   readonly actor: Actor | undefined
   readonly params: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, string>>
+  /** The query as it was sent, without `?`: for routes where a repeated parameter means more than a list. */
+  readonly queryText?: string
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: Body
   /** For diagnosis; has no tie to a person. */
