@@ -1,12 +1,14 @@
-import { getSearchParameter, type SearchRequest } from '@medplum/core'
+import type { SearchRequest } from '@medplum/core'
 import type { SearchParameter } from '@salus/consent'
 import { equal, fromUtf8 } from '@salus/core'
 import type { CustodyStore } from './custody/custody-store.ts'
 import type { VersionRow } from './custody/rows.ts'
+import { searchParametersOf } from './fhir/definitions.ts'
 import { type LooseResource, matchesSearch, parseSearch, queryTokens, typeToken } from './fhir/index.ts'
 import { type TokenIndex, tokenOf } from './index/token-index.ts'
 import type { OwnerKeys } from './owner-keys.ts'
 import type { OpenedVersion, RecordReader } from './record-reader.ts'
+import type { SealedLabels } from './sealed-labels.ts'
 
 /** A query for every current version of an owner. */
 export const EVERYTHING = '*'
@@ -44,12 +46,17 @@ export class PatientSearch {
     return { rows: hits.map(({ row }) => row), parameters: parametersOf(request) }
   }
 
-  /** Matching current versions, opened. */
-  async matches(owner: Uint8Array, request: SearchRequest): Promise<OpenedVersion[]> {
+  /** Matching current versions, opened; only those whose labels `maySee` lets through are opened at all. */
+  async matches(
+    owner: Uint8Array,
+    request: SearchRequest,
+    maySee: (labels: SealedLabels) => boolean = () => true,
+  ): Promise<OpenedVersion[]> {
     const { reader } = this.#parts
     const hits: OpenedVersion[] = []
     for (const row of this.#candidates(owner, request)) {
-      if (reader.labels(row).type !== request.resourceType) continue
+      const labels = reader.labels(row)
+      if (labels.type !== request.resourceType || !maySee(labels)) continue
       const opened = await reader.open(row)
       const resource = JSON.parse(fromUtf8(opened.json)) as LooseResource
       if (matchesSearch(resource, request)) hits.push(opened)
@@ -71,15 +78,37 @@ export class PatientSearch {
   }
 }
 
-/** The element paths that each filter of a search reads; the decision holds them against scope and masks. */
+/**
+ * The element paths that each filter of a search reads; the decision holds them against scope and masks. Where the
+ * definitions do not tell, the bare type stands for every element.
+ */
 export function parametersOf(request: SearchRequest): SearchParameter[] {
-  return (request.filters ?? []).map((filter) => {
-    const parameter = getSearchParameter(request.resourceType, filter.code)
-    const paths = (parameter?.expression ?? `${request.resourceType}.${filter.code}`)
-      .split('|')
-      .map((path) => path.trim().replace(/^\(+/, ''))
-      .filter((path) => path.startsWith(`${request.resourceType}.`) || /^(Domain)?Resource\./.test(path))
-      .map((path) => path.replace(/^DomainResource\./, 'Resource.').replace(/[^A-Za-z.[\]].*$/, ''))
-    return { name: filter.code, paths: paths.length > 0 ? paths : [`${request.resourceType}.${filter.code}`] }
+  const { resourceType: type, filters = [] } = request
+  return filters.map(({ code }) => {
+    const parameter = searchParametersOf(type).get(code)
+    const roots = pathsIn(parameter?.expression ?? '', type)
+    const parts = (parameter?.component ?? []) as unknown as readonly { readonly expression: string }[]
+    const paths =
+      parts.length === 0
+        ? roots
+        : roots.flatMap((root) =>
+            parts.flatMap(({ expression }) =>
+              expression.split('|').map((part) => elementPath(`${root}.${part.trim()}`)),
+            ),
+          )
+    return { name: code, paths: paths.length > 0 ? [...new Set(paths)] : [type] }
   })
+}
+
+function pathsIn(expression: string, type: string): string[] {
+  return expression
+    .split('|')
+    .map((part) => elementPath(part.trim().replace(/^\(+/, '')))
+    .map((path) => path.replace(/^(Domain)?Resource(?=\.)/, type))
+    .filter((path) => path === type || path.startsWith(`${type}.`))
+}
+
+/** The plain element path at the front of an expression: `Observation.value` of `Observation.value as Quantity`. */
+function elementPath(expression: string): string {
+  return (/^[A-Za-z]+(\.[a-z][A-Za-z]*(?![A-Za-z(]))*/.exec(expression) ?? [''])[0]
 }

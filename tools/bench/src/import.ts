@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert, sha256, signingKey, utf8 } from '@salus/core'
 import type { WorkerPool } from '@salus/host'
@@ -14,13 +14,10 @@ import {
   TokenIndex,
 } from '@salus/records'
 import { Vault } from '@salus/vault'
+import { allocatedBytes } from './allocated.ts'
+import { type FhirFile, fhirFiles } from './fhir-files.ts'
 import { atLeast, atMost, type Figure, inTurns, measurement } from './harness.ts'
 import { PlainStore } from './plain-store.ts'
-
-interface File {
-  readonly name: string
-  readonly text: string
-}
 
 const ROUNDS = 3
 const PREPARE_WORKER = new URL(import.meta.resolve('@salus/records/prepare-worker'))
@@ -31,8 +28,7 @@ export const figure: Figure = {
   name: 'import',
   title: 'Import: validated, labelled, sealed, indexed, logged, durable',
   async run({ dir, repoDir, dataDir }) {
-    const synthea = filesOf(join(dataDir, 'synthea-2019'))
-    const files = synthea.length > 0 ? synthea : filesOf(join(repoDir, 'samples'))
+    const { files, source } = fhirFiles({ dataDir, repoDir })
     const workers: WorkerPool<PrepareInput, PrepareOutput> = systemWorkers(PREPARE_WORKER, {
       size: 2,
       queueMax: 10_000,
@@ -81,7 +77,7 @@ export const figure: Figure = {
           ...Object.entries(PARTS).map(([name, part]) => measurement(`  of it ${name}`, per(part), 'B')),
         ],
         notes: [
-          `${synthea.length > 0 ? 'synthea-2019' : 'SAMPLES, because the data set is absent'}: ${files.length} files, ${sealed.resources} resources stored, ${ROUNDS} rounds of each in turns`,
+          `${source}: ${sealed.resources} resources stored, ${ROUNDS} rounds of each in turns`,
           'plain twin: the same files, preparation, vault and database with plain JSON, labels and search values, no keys, no log',
           'without ledger, audit events and HTTP: the figure `node` has those',
         ],
@@ -100,7 +96,7 @@ interface Round {
 
 async function sealedRound(
   folder: string,
-  files: readonly File[],
+  files: readonly FhirFile[],
   workers: WorkerPool<PrepareInput, PrepareOutput>,
 ): Promise<Round> {
   const clock = systemClock()
@@ -136,7 +132,7 @@ async function sealedRound(
 
 async function plainRound(
   folder: string,
-  files: readonly File[],
+  files: readonly FhirFile[],
   workers: WorkerPool<PrepareInput, PrepareOutput>,
 ): Promise<Round> {
   const custody = openSql(join(folder, 'custody', 'db'), { durable: true })
@@ -167,24 +163,5 @@ async function inFolder(dir: string, round: (folder: string) => Promise<Round>):
 }
 
 function sizes(folder: string): Record<string, number> {
-  return Object.fromEntries(readdirSync(folder).map((part) => [part, allocated(join(folder, part))]))
-}
-
-function allocated(path: string): number {
-  const stat = statSync(path)
-  const own = stat.blocks * 512
-  return stat.isDirectory()
-    ? readdirSync(path).reduce((sum, name) => sum + allocated(join(path, name)), own)
-    : own
-}
-
-function filesOf(dataDir: string): File[] {
-  try {
-    return readdirSync(dataDir)
-      .filter((name) => name.endsWith('.json'))
-      .sort()
-      .map((name) => ({ name, text: readFileSync(join(dataDir, name), 'utf8') }))
-  } catch {
-    return []
-  }
+  return Object.fromEntries(readdirSync(folder).map((part) => [part, allocatedBytes(join(folder, part))]))
 }

@@ -36,6 +36,8 @@ export interface ImportedVersion {
 /** One write of a request: what is stored, and what must hold at that moment. */
 export interface Write {
   readonly prepared: Prepared
+  /** Set for a record that keeps its owner without naming her: a deletion. */
+  readonly owner?: OwnerRow
   /** The version that must be the newest (If-Match); AppError `CONFLICT` otherwise. */
   readonly ifVersion?: number
   /** Marks the record as deleted; `prepared.json` is its empty resource. */
@@ -220,8 +222,8 @@ class Batch {
     return this.#owners.madeFor(this.#arrivals.map(({ owner }) => owner))
   }
 
-  add({ prepared, ifVersion, deleted = false }: Write): Refused | undefined {
-    const owner = this.#owners.resolve(prepared)
+  add({ prepared, ifVersion, deleted = false, owner: kept }: Write): Refused | undefined {
+    const owner = kept ?? this.#owners.resolve(prepared)
     if (owner.status === 'restricted' || owner.status === 'erased') return OWNER_ERASED
     const { recordId } = prepared
     const rid = ridOf(this.#parts.ridKey, recordId)
