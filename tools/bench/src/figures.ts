@@ -7,4 +7,6 @@ export const figures: Readonly<Record<string, () => Promise<Figure>>> = {
   import: async () => (await import('./import.ts')).figure,
   release: async () => (await import('./release.ts')).figure,
   grant: async () => (await import('./grant.ts')).figure,
+  node: async () => (await import('./node.ts')).figure,
+  story: async () => (await import('./story.ts')).figure,
 }
