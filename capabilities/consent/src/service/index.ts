@@ -1,7 +1,13 @@
 export { accessRequestRoutes } from './access-request-routes.ts'
 export { AccessRequests, type AccessRequestsParts, NO_GRANT_ANSWER } from './access-requests.ts'
+export type { StaffSigner, SummaryAnswer } from './ask-summaries.ts'
+export { BreakGlass, type BreakGlassParts, type GlassLine, type GlassView } from './break-glass.ts'
 export { Custodian, type CustodianParts } from './custodian.ts'
 export { type Acting, Delegations, type DelegationsParts } from './delegations.ts'
+export { EmergencyDesk, type EmergencyDeskParts, type ReadCredential } from './emergency-desk.ts'
+export { emergencyRoutes } from './emergency-routes.ts'
+export { EmergencyStore } from './emergency-store.ts'
+export { EmergencySummaries, type SummaryRecords } from './emergency-summaries.ts'
 export { type AskedRequest, type GrantRole, GrantStore, type StoredGrant } from './grant-store.ts'
 export {
   type Answered,
