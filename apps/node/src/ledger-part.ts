@@ -116,6 +116,7 @@ export async function openLedgerPart(parts: {
       .then(async () => {
         await operator?.blockLog.catchUp()
         await client?.collect(witnesses)
+        operator?.cosignaturesAdded()
       })
       .catch(() => undefined)
   }

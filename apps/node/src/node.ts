@@ -115,6 +115,7 @@ export class SalusNode {
         genesis: config.genesis,
         factLog,
         engine: ledger.engine,
+        clock,
       })
       let url = config.url ?? ''
       const urlOf = (org: string): string => ledger.access.organisation(org)?.url ?? org

@@ -1,17 +1,20 @@
 import { AppError, type CborValue, decode, encode } from '@salus/core'
 import { type Engine, statePart, txPart } from '@salus/engine'
+import type { Clock } from '@salus/host'
 import { governance, type Ledger, log, organisations } from '@salus/ledger'
 import type { Receipt, ReceiptBlock } from '@salus/log'
 import type { FactLog } from './fact-log.ts'
 
 /** How far behind the head the newest cosigned block is looked for. */
 const MAX_BEHIND = 500
+const POLL_MS = 20
 
 export interface ReceiptsParts {
   readonly ledger: Ledger
   readonly genesis: Uint8Array
   readonly factLog: FactLog
   readonly engine: Engine
+  readonly clock: Clock
 }
 
 /** A fact of this organisation's log, as the entitled person will hold it. */
@@ -32,9 +35,13 @@ export class Receipts {
     this.#parts = parts
   }
 
-  /** The receipt of a fact; one that no cosigned block anchors yet says only that it is logged. */
-  async ofFact({ kind, fields, salt, leafIndex }: Fact): Promise<Receipt> {
+  /**
+   * The receipt of a fact; one that no cosigned block anchors yet says only that it is logged. With `waitMs` it waits so
+   * long for the block that anchors the fact to be cosigned.
+   */
+  async ofFact({ kind, fields, salt, leafIndex }: Fact, waitMs = 0): Promise<Receipt> {
     const { factLog, ledger } = this.#parts
+    await this.#waitProven(leafIndex, waitMs)
     const fact = { kind, fields: encode(fields), ...(salt === undefined ? {} : { salt }) }
     const base = { v: 1, chain: ledger.chainId, kind: 'fact' as const, fact }
     const proven = await this.#newestProven()
@@ -74,6 +81,17 @@ export class Receipts {
       if (block !== undefined) return { height, block }
     }
     return undefined
+  }
+
+  async #waitProven(leafIndex: number, waitMs: number): Promise<void> {
+    const { clock, engine, factLog } = this.#parts
+    const untilMs = clock.now() + waitMs
+    while (clock.now() < untilMs) {
+      const anchor = factLog.anchor()
+      const covers = anchor !== undefined && anchor.size > leafIndex
+      if (!covers || (await engine.blockProof(anchor.height)) !== undefined) return
+      await new Promise<void>((resolve) => void clock.schedule(POLL_MS, resolve))
+    }
   }
 
   #anchoredSize(height: number): number {

@@ -74,6 +74,7 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
   let answering = false
   let checkpoint: string | undefined
   let cosigned: string | undefined
+  let cosignedSize = 0
   let retry: Timer | undefined
   let wake: (() => void) | undefined
   const waiting = new Set<{ height: number; resolve: () => void; reject: (error: AppError) => void }>()
@@ -95,7 +96,7 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
     while (!stopped) {
       try {
         const askedMs = clock.now()
-        const bytes = await transport.blocks(ledger.head.height + 1, waitMs, closing.signal)
+        const bytes = await transport.blocks(ledger.head.height + 1, waitMs, closing.signal, cosignedSize)
         if (stopped) return
         answering = true
         const answer = decodeBlocksAnswer(bytes)
@@ -187,8 +188,9 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
   function keepCosigned(note: string | undefined): void {
     if (note === undefined || note === cosigned) return
     // Its path is proven from this node's own leaves, so a false one leads nowhere.
-    openCheckpoint(note, [operator])
+    const { checkpoint: covered } = openCheckpoint(note, [operator])
     cosigned = note
+    cosignedSize = covered.size
   }
 
   const following = follow()

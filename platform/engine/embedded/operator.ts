@@ -53,8 +53,13 @@ export interface Operator extends Engine {
   heartbeat(): Promise<number>
   /** `GET /ledger/blocks?from=H`: DAG-CBOR, see `BlocksAnswer`. At most `maxBytes` of blocks, yet always one. */
   blocks(from: number, maxBytes?: number): Uint8Array
-  /** Resolves when there is a block above `height`, or after `waitMs`: what a long poll waits for. */
-  waitAbove(height: number, waitMs: number): Promise<void>
+  /**
+   * Resolves when there is a block above `height`, when a checkpoint of more than `cosignedSize` blocks has become
+   * sufficiently cosigned, or after `waitMs`: what a long poll waits for.
+   */
+  waitAbove(height: number, waitMs: number, cosignedSize?: number): Promise<void>
+  /** Tells those who wait that cosignatures were stored by other means than `cosign`: a witness's. */
+  cosignaturesAdded(): void
   /** `POST /ledger/cosign`: takes cosignatures of a checkpoint of the block log. Throws AppError as `TileLog`. */
   cosign(note: string): Promise<void>
   /** `GET /ledger/checkpoint`: the newest checkpoint, with the cosignatures that it has. */
@@ -90,6 +95,15 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
   const tasks = new Set<Promise<unknown>>()
   /** Long polls that wait. */
   const pollers = new Set<() => void>()
+  /** Of them, those that also wait for a cosigned checkpoint beyond a size. */
+  const cosignPollers = new Map<() => void, number>()
+
+  const cosignedBeyond = (size: number): boolean =>
+    size < Number.MAX_SAFE_INTEGER && cosignedNote(blockLog.tiles, size + 1) !== undefined
+
+  function cosignaturesAdded(): void {
+    for (const [done, size] of [...cosignPollers]) if (cosignedBeyond(size)) done()
+  }
 
   function stop(error: unknown): AppError {
     const cause = error instanceof Error ? error.message : String(error)
@@ -293,16 +307,18 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
         blocks,
       })
     },
-    waitAbove(height, waitMs) {
+    waitAbove(height, waitMs, cosignedSize = Number.MAX_SAFE_INTEGER) {
       return new Promise((resolve) => {
-        if (blockLog.height > height) return resolve()
+        if (blockLog.height > height || cosignedBeyond(cosignedSize)) return resolve()
         const done = () => {
           timer.cancel()
           unsubscribe()
           pollers.delete(done)
+          cosignPollers.delete(done)
           resolve()
         }
         pollers.add(done)
+        cosignPollers.set(done, cosignedSize)
         const timer = clock.schedule(waitMs, done)
         const unsubscribe = heard.add(() => void blockLog.catchUp().then(done, done))
       })
@@ -311,7 +327,9 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
       const cosigners = options.cosigners()
       openCheckpoint(note, cosigners)
       await blockLog.tiles.addCosignatures(note, cosigners)
+      cosignaturesAdded()
     },
+    cosignaturesAdded,
     checkpoint: () => blockLog.tiles.checkpoint(),
     async close() {
       stopped ??= new AppError('ENGINE_STOPPED', 'the engine is closed')

@@ -4,8 +4,11 @@ import { BLOCKS_MAX_BYTES } from './blocks-answer.ts'
 
 /** How a follower reaches the operator. */
 export interface OperatorTransport {
-  /** Blocks from a height on (`BlocksAnswer`); the operator may wait up to `waitMs` for one. */
-  blocks(from: number, waitMs: number, signal: AbortSignal): Promise<Uint8Array>
+  /**
+   * Blocks from a height on (`BlocksAnswer`); the operator may wait up to `waitMs` for one, or for a cosigned checkpoint
+   * of more than `cosignedSize` blocks.
+   */
+  blocks(from: number, waitMs: number, signal: AbortSignal, cosignedSize: number): Promise<Uint8Array>
   /** Gives a bundle to be ordered. The operator's own refusal comes out as it went in. */
   submit(bundle: Uint8Array): Promise<void>
   /** Hands in a cosignature: a note of a checkpoint of the block log. */
@@ -23,8 +26,10 @@ export function httpTransport({ network, url }: { network: Network; url: string 
   }
 
   return {
-    async blocks(from, waitMs, signal) {
-      const response = await send(`/ledger/blocks?from=${from}&waitMs=${waitMs}`, { signal })
+    async blocks(from, waitMs, signal, cosignedSize) {
+      const response = await send(`/ledger/blocks?from=${from}&waitMs=${waitMs}&cosigned=${cosignedSize}`, {
+        signal,
+      })
       const bytes = new Uint8Array(await response.arrayBuffer())
       if (bytes.length > 2 * BLOCKS_MAX_BYTES)
         throw new AppError('BLOCKS_ANSWER', `blocks answer: more than ${2 * BLOCKS_MAX_BYTES} bytes`)

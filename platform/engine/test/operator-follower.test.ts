@@ -128,7 +128,7 @@ test('a follower refuses a block whose root differs: alarm with height and both 
     await followerOn(machine('b', clock), {
       ...lying,
       async blocks(from, waitMs, signal) {
-        const answer = decodeBlocksAnswer(await lying.blocks(from, waitMs, signal))
+        const answer = decodeBlocksAnswer(await lying.blocks(from, waitMs, signal, 0))
         const blocks = answer.blocks.map(({ bytes, leaf }) => {
           const other = leaf.slice()
           for (let at = 0; at + 32 <= other.length; at++)
@@ -160,7 +160,7 @@ test('a follower refuses an operator that changed a block behind its log', async
     await followerOn(machine('b', clock), {
       ...direct,
       async blocks(from, waitMs, signal) {
-        const answer = decodeBlocksAnswer(await direct.blocks(from, waitMs, signal))
+        const answer = decodeBlocksAnswer(await direct.blocks(from, waitMs, signal, 0))
         const blocks = answer.blocks.map(({ bytes, leaf }) => ({
           bytes: encodeBlock({ ...decodeBlock(bytes), bundles: [] }),
           leaf,
@@ -225,7 +225,7 @@ test('a restored older copy does not cosign until it has executed again what it 
   const partial: OperatorTransport = {
     ...direct,
     async blocks(from, waitMs, signal) {
-      const answer = decodeBlocksAnswer(await direct.blocks(from, waitMs, signal))
+      const answer = decodeBlocksAnswer(await direct.blocks(from, waitMs, signal, 0))
       if (from > served) await new Promise((resolve) => setImmediate(resolve))
       return encodeBlocksAnswer({ ...answer, blocks: answer.blocks.slice(0, Math.max(0, served - from + 1)) })
     },

@@ -14,13 +14,16 @@ const CONCEPT = {
  */
 export function duplicatesFor(records: readonly SourcedResource[], patient: string): SourcedResource[] {
   return DOUBLED.flatMap((type) => {
-    const first = records.find(
-      ({ type: of, owner, resource }) =>
-        of === type &&
-        owner.kind === 'patient' &&
-        owner.name === patient &&
-        resource[CONCEPT[type]] !== undefined,
-    )
+    // The newest one, so that a grant which begins at a date shows both wordings.
+    const first = records
+      .filter(
+        ({ type: of, owner, resource }) =>
+          of === type &&
+          owner.kind === 'patient' &&
+          owner.name === patient &&
+          resource[CONCEPT[type]] !== undefined,
+      )
+      .sort((x, y) => (dayOf(x.resource) < dayOf(y.resource) ? 1 : -1))[0]
     if (first === undefined) return []
     const resource = JSON.parse(first.text) as Record<string, unknown>
     const id = `b-${first.id}`.slice(0, 64)
@@ -44,4 +47,8 @@ export function duplicatesFor(records: readonly SourcedResource[], patient: stri
       },
     ]
   })
+}
+
+function dayOf(resource: SourcedResource['resource']): string {
+  return String(resource['authoredOn'] ?? resource['occurrenceDateTime'] ?? resource['recordedDate'] ?? '')
 }

@@ -60,6 +60,7 @@ export async function play(options: PlayOptions, story: Story, io: Io): Promise<
       people: new Map(),
       figures: {},
       receipts: new Map(),
+      grants: new Map(),
       dataDir: options.dir,
     }
     await firstAdmin(world, 'a')

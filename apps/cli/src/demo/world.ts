@@ -3,6 +3,7 @@ import type { Connection } from '@salus/sdk'
 import type { Constellation } from '@salus/testing'
 import type { Source, SourcedResource } from './source-files.ts'
 import type { Split } from './split.ts'
+import type { StoryGrant } from './steps/grant.ts'
 
 /** Two hospitals that treat, and a third that is admitted by vote. */
 export const ORGS = { a: 'hospital-a', b: 'hospital-b', c: 'clinic-c' } as const
@@ -41,6 +42,7 @@ export interface World {
   readonly people: Map<string, DemoPerson>
   readonly figures: Record<string, number | Record<string, number>>
   readonly receipts: Map<string, string>
+  readonly grants: Map<string, StoryGrant>
   readonly dataDir: string
 }
 

@@ -49,12 +49,19 @@ export function ledgerRoutes(parts: { readonly ledger: LedgerPart; readonly rece
       summary:
         'Blocks in order with the operator’s leaves, as DAG-CBOR; waits for one where there is none yet',
       audience: 'anyone',
-      query: { from: 'First height', waitMs: 'How long to wait for a block, at most 20,000' },
+      query: {
+        from: 'First height',
+        waitMs: 'How long to wait for a block, at most 20,000',
+        cosigned:
+          'Size of the newest cosigned checkpoint that the caller has: a larger one ends the wait too',
+      },
       async handle({ query }): Promise<Answer> {
         const from = whole(query['from'] ?? '1', 'from')
         if (operator === undefined)
           throw new AppError('UNAVAILABLE', 'ledger: this node follows; ask the operator for blocks')
-        await operator.waitAbove(from - 1, Math.min(whole(query['waitMs'] ?? '0', 'waitMs'), MAX_WAIT_MS))
+        const waitMs = Math.min(whole(query['waitMs'] ?? '0', 'waitMs'), MAX_WAIT_MS)
+        const cosigned = query['cosigned'] === undefined ? undefined : whole(query['cosigned'], 'cosigned')
+        await operator.waitAbove(from - 1, waitMs, cosigned)
         return bytes(operator.blocks(from, MAX_BLOCKS_BYTES), CBOR)
       },
     },

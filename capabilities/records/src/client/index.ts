@@ -1,1 +1,8 @@
-export {}
+export {
+  fetchObjects,
+  heldVersion,
+  listOwnVersions,
+  type OpenedOwnVersion,
+  type OwnVersion,
+  openOwnVersions,
+} from './own-record.ts'

@@ -26,7 +26,7 @@ const hasMlkem = detectMlkem()
 
 /** One-shot SHA-256. The digest comes as a latin-1 string: making a Buffer costs three times the hash itself. */
 function sha256(bytes: Uint8Array): Uint8Array {
-  const digest = crypto.hash('sha256', bytes, 'latin1')
+  const digest = crypto.hash('sha256', bytes, 'binary')
   const out = new Uint8Array(32)
   for (let at = 0; at < 32; at += 1) out[at] = digest.charCodeAt(at)
   return out

@@ -1,8 +1,15 @@
 import type { Story } from '../story.ts'
 import type { World } from '../world.ts'
+import { previewAndGrant } from './grant.ts'
+import { readChart } from './read.ts'
+import { whoLooked } from './who-looked.ts'
 
 /** The steps of the story after people are enrolled and records are imported, in their order. */
 export const STEPS: readonly (readonly [
   name: string,
   step: (world: World, story: Story) => Promise<string>,
-])[] = []
+])[] = [
+  ['preview and grant', previewAndGrant],
+  ['read', readChart],
+  ['who looked', whoLooked],
+]
