@@ -310,6 +310,8 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
     waitAbove(height, waitMs, cosignedSize = Number.MAX_SAFE_INTEGER) {
       return new Promise((resolve) => {
         if (blockLog.height > height || cosignedBeyond(cosignedSize)) return resolve()
+        // Committed, and on its way into the log: its announcement is over, so waiting for the next would be long.
+        if (ledger.head.height > height) return void blockLog.catchUp().then(resolve, () => resolve())
         const done = () => {
           timer.cancel()
           unsubscribe()

@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { readEvent } from '@salus/audit'
+import { fromBase64url, toHex } from '@salus/core'
+import { type Connection, send, sendForJson } from '@salus/sdk'
+import { expectThat, type Story } from '../story.ts'
+import { ORGS, type World } from '../world.ts'
+import { staffOf } from './enrol.ts'
+import { personOf, sessionOf } from './grant.ts'
+
+const run = promisify(execFile)
+const MAIN = new URL('../../main.ts', import.meta.url).pathname
+
+/** One line of "who looked". */
+export interface AccessLine {
+  readonly org: string
+  readonly eventId: string
+  readonly facts: ReturnType<typeof readEvent>
+}
+
+/** Every access to a person's record at an organisation, oldest first. */
+export async function accessesAt(session: Connection, org: string): Promise<AccessLine[]> {
+  const lines: AccessLine[] = []
+  let after = 0
+  for (;;) {
+    const page = (await sendForJson(session, 'GET', `/me/accesses?after=${after}`)) as {
+      events: { eventId: string; event: string }[]
+      next: number | null
+    }
+    for (const { eventId, event } of page.events)
+      lines.push({ org, eventId, facts: readEvent(fromBase64url(event)) })
+    if (page.next === null) return lines
+    after = page.next
+  }
+}
+
+/** Fetches the receipts of accesses into files; `anchor=now` has the log anchored first. */
+export async function saveReceipts(
+  world: World,
+  session: Connection,
+  lines: readonly AccessLine[],
+): Promise<string[]> {
+  const dir = join(world.dataDir, 'receipts')
+  mkdirSync(dir, { recursive: true })
+  const files: string[] = []
+  for (const { org, eventId } of lines) {
+    const { body } = await send(session, 'GET', `/me/accesses/${eventId}/receipt?anchor=now`)
+    const file = join(dir, `${org}-${toHex(fromBase64url(eventId))}.receipt.json`)
+    writeFileSync(file, body)
+    files.push(file)
+  }
+  return files
+}
+
+/** Runs `salus verify` as a child that is given only the files and the genesis id. Returns how many it found valid. */
+export async function verifyFiles(world: World, files: readonly string[]): Promise<number> {
+  const { stdout } = await run(
+    process.execPath,
+    [
+      MAIN,
+      'verify',
+      ...files,
+      '--genesis',
+      world.net.genesisId,
+      '--now',
+      String(Math.round(world.net.clock.now())),
+      '--json',
+    ],
+    {
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  ).catch((error: { stdout?: string; stderr?: string }) => {
+    expectThat(
+      false,
+      `salus verify refused: ${(error.stdout ?? '').slice(0, 400)} ${(error.stderr ?? '').slice(0, 400)}`,
+    )
+  })
+  const { receipts } = JSON.parse(stdout) as { receipts: { file: string; status: string }[] }
+  const invalid = receipts.find(({ status }) => status !== 'valid')
+  expectThat(invalid === undefined, `${invalid?.file}: ${invalid?.status}`)
+  return receipts.length
+}
+
+/**
+ * The patient lists every access at both hospitals: person, organisation, purpose, what, when, under which grant. Each
+ * has a receipt that a child process accepts which knows nothing but the files and the genesis id.
+ */
+export async function whoLooked(world: World, story: Story): Promise<string> {
+  const patient = personOf(world, 'patient')
+  const clinician = staffOf(world, 'clinician-b')
+  const atA = await accessesAt(sessionOf(patient, ORGS.a), ORGS.a)
+  const atB = await accessesAt(sessionOf(patient, ORGS.b), ORGS.b)
+  const release = atA.find(({ facts }) => facts.kind === 'release' && facts.outcome === 'permitted')
+  expectThat(release !== undefined, 'the release is on her list')
+  const { requester, purpose, versions, grant } = release.facts
+  expectThat(
+    requester.org === ORGS.b && requester.practitioner === clinician.practitioner,
+    'it names the person at B',
+  )
+  expectThat(purpose === 'TREAT' && grant !== undefined, 'it names purpose and grant')
+  expectThat(versions.length === world.grants.get('first')?.shown.length, 'it lists what was opened')
+  const received = atB.find(({ facts }) => facts.kind === 'receive')
+  expectThat(received !== undefined, 'B logged its opening too')
+  story.progress(`fetching ${atA.length + atB.length} receipts`)
+  const files = [
+    ...(await saveReceipts(world, sessionOf(patient, ORGS.a), atA)),
+    ...(await saveReceipts(world, sessionOf(patient, ORGS.b), atB)),
+  ]
+  const verified = await verifyFiles(world, files)
+  expectThat(verified === files.length, 'every receipt was looked at')
+  for (const file of files) world.receipts.set(file, ORGS.a)
+  world.figures['receiptsVerified'] = verified
+  return `${atA.length} accesses at ${ORGS.a} and ${atB.length} at ${ORGS.b}, each with person, organisation, purpose, what, when and grant; ${verified} receipts accepted by salus verify, given only the files and genesis id ${world.net.genesisId.slice(0, 12)}…`
+}
