@@ -60,6 +60,56 @@ export const TABLE: readonly Entry[] = [
     load: async () => (await import('./commands/query.ts')).query,
   },
   {
+    name: 'node init',
+    summary: 'Make an organisation’s keys and its member card; with --found also a network',
+    load: async () => (await import('./commands/node-init.ts')).nodeInit,
+  },
+  {
+    name: 'node start',
+    summary: 'Run one organisation’s node until it is asked to stop',
+    load: async () => (await import('./commands/node-start.ts')).nodeStart,
+  },
+  {
+    name: 'config',
+    summary: 'Show the settings that a node would run with, and where each comes from',
+    load: async () => (await import('./commands/config.ts')).config,
+  },
+  {
+    name: 'backup',
+    summary: 'Back up a stopped node: all stores in one folder, its keys in a file of their own',
+    load: async () => (await import('./commands/backup.ts')).backup,
+  },
+  {
+    name: 'restore',
+    summary: 'Make a data directory from a backup; what was erased since is erased again first',
+    load: async () => (await import('./commands/backup.ts')).restore,
+  },
+  {
+    name: 'record list',
+    summary: 'List a patient’s records on a node',
+    load: async () => (await import('./commands/record.ts')).recordList,
+  },
+  {
+    name: 'record read',
+    summary: 'Read one record from a node',
+    load: async () => (await import('./commands/record.ts')).recordRead,
+  },
+  {
+    name: 'record search',
+    summary: 'Search records of one patient on a node',
+    load: async () => (await import('./commands/record.ts')).recordSearch,
+  },
+  {
+    name: 'grant list',
+    summary: 'List my grants at a custodian, with whom they let in, to what and until when',
+    load: async () => (await import('./commands/grant.ts')).grantList,
+  },
+  {
+    name: 'grant show',
+    summary: 'Show what the ledger says of a grant: its state and its end, and nothing about people',
+    load: async () => (await import('./commands/grant.ts')).grantShow,
+  },
+  {
     name: 'completion',
     summary: 'Print shell completion for bash, zsh or fish',
     load: async () => (await import('./commands/completion.ts')).completion,
