@@ -32,6 +32,8 @@ import type { Access, AccessLog, ConsentKeys, ConsentLedger, LinkRegistry } from
 import { Turns } from './turns.ts'
 
 const ASKS_PER_HOUR = 240
+/** How long a request waits for the block of its ledger event; below the time limit of whoever asks. */
+const BLOCK_WAIT_MS = 2_000
 
 /** What a credential says, once its issuer's signature and its handle are checked. */
 export interface ReadCredential {
@@ -53,6 +55,8 @@ export interface EmergencyDeskParts {
   readonly access: AccessLog
   /** Reads a credential of `issuer`; undefined where the signature or the salt is wrong. */
   readonly readCredential: (shown: ShownCredential, issuer: string) => ReadCredential | undefined
+  /** Resolves when `isThere` holds after a block, or after `timeoutMs`: this node may be a block behind the asker. */
+  readonly untilLedgerHas: (isThere: () => boolean, timeoutMs: number) => Promise<void>
   /** The law of the place overrides a patient's opt-out. */
   readonly overridesOptOut: boolean
   readonly clock: Clock
@@ -130,6 +134,8 @@ export class EmergencyDesk {
     this.#countOnce(asked)
     const owner = this.#patient(request)
     if (owner === undefined) return this.#none(asked, undefined, ['NO_MATCH'])
+    const isFinal = () => this.#glass(request.b) !== undefined
+    if (!isFinal() && !this.#standsStill()) await this.#parts.untilLedgerHas(isFinal, BLOCK_WAIT_MS)
     const state = this.#state(asked, envelope, patients.optedOut(owner))
     const decision = decideEmergency(request, state, { compartment: 'emergency', restricted: false })
     // One broken glass is for one patient: under it nobody can go through a list of names.
@@ -218,7 +224,6 @@ export class EmergencyDesk {
       ledger.query('identity', 'credential', { h }) as
         | { readonly issuer: string; readonly status: string }
         | undefined
-    const standsStill = clock.now() - head.timeMs > ledger.param('freshnessOtherMs')
     const shown = credentials.flatMap((each) => {
       const read = readCredential(each, request.actor.org)
       const row = read && status(read.h)
@@ -229,11 +234,16 @@ export class EmergencyDesk {
       clockMs: clock.now(),
       head,
       glass: this.#glass(request.b),
-      degraded: standsStill ? { requestHash, signatures: staff, credentials: shown } : undefined,
+      degraded: this.#standsStill() ? { requestHash, signatures: staff, credentials: shown } : undefined,
       credential: status(request.credential),
       optedOut,
       overridesOptOut,
     }
+  }
+
+  #standsStill(): boolean {
+    const { ledger, clock } = this.#parts
+    return clock.now() - ledger.head().timeMs > ledger.param('freshnessOtherMs')
   }
 
   #glass(b: Uint8Array): EmergencyState['glass'] {

@@ -1,5 +1,6 @@
-import { AppError, decode, toHex } from '@salus/core'
+import { AppError, decode, fromUtf8, toHex } from '@salus/core'
 import { memoryNetwork } from '@salus/host'
+import { HttpServer, Sessions } from '@salus/server'
 import { describe, expect, test } from 'vitest'
 import { readFakeEvent } from '../../testing/fake-stores.ts'
 import { fixed, HOUR, keyOf } from '../../testing/sample.ts'
@@ -22,6 +23,7 @@ function ward() {
   const { a, b, ledger, clock, linksAt } = houses
   ledger.credentials.set(toHex(second.credential), { issuer: B, status: 'active' })
   const network = memoryNetwork()
+  let nextBlock = async (): Promise<void> => {}
   const notices: { owner: Uint8Array; kind: string; about: Readonly<Record<string, unknown>> }[] = []
   const optedOut = new Set<string>()
   const sources: SummarySource[] = [
@@ -77,6 +79,9 @@ function ward() {
       return h && { h, issuer: B, practitioner, cnf: keyOf(practitioner).publicKey }
     },
     overridesOptOut: false,
+    untilLedgerHas: async (isThere) => {
+      for (let blocks = 0; blocks < 3 && !isThere(); blocks += 1) await nextBlock()
+    },
   })
   const glassWith = (sql = b.sql) =>
     new BreakGlass({
@@ -119,7 +124,10 @@ function ward() {
       return new Response(JSON.stringify({ code, detail: message }), { status: 422 })
     }
   })
-  return { ...houses, glass, glassWith, desk, summaries, notices, optedOut, sources, seen, network, route }
+  const onNextBlock = (run: () => void) => {
+    nextBlock = async () => run()
+  }
+  return { ...houses, glass, glassWith, desk, summaries, notices, optedOut, seen, patients, onNextBlock }
 }
 const match = (person: Person = anna) => ({ kind: 'match' as const, ...person })
 const input = { patient: match(), owner: ownerAtB, reason: 'unconscious' as const }
@@ -199,6 +207,45 @@ describe('breaking the glass', () => {
     // The same message again is not answered again.
     const [from, sealed] = decode(seen[0] as Uint8Array) as [string, Uint8Array]
     await expect(desk.answer(from, sealed)).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
+  test('waits for a custodian that is a block behind', async () => {
+    const { ledger, glass, onNextBlock } = ward()
+    const ahead = ledger.submit.bind(ledger)
+    ledger.submit = async (item) => {
+      onNextBlock(() => void ahead(item))
+      return { height: 101, index: 0 }
+    }
+    expect((await glass.open(clinician, input)).answers[0]?.state).toBe('summary')
+  })
+
+  test('over HTTP names the patient in exactly one way', async () => {
+    const { a, b, glass, desk, patients, clock } = ward()
+    const routes = emergencyRoutes({ glass, desk, patients })
+    const sessions = new Sessions({ sql: b.sql, clock, random: b.random })
+    const server = new HttpServer({ routes, sessions, clock, random: b.random, title: 'B', version: '1' })
+    const staff = { kind: 'staff' as const, name: 'Dr X', roles: ['clinician' as const], ...clinician }
+    const { token } = sessions.open(staff, HOUR)
+    const post = async (url: string, body: unknown) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+      const answer = await server.inject({ method: 'POST', url, headers, body: JSON.stringify(body) })
+      return { status: answer.status, body: JSON.parse(fromUtf8(answer.body)) as Record<string, unknown> }
+    }
+    expect(await post('/emergencies', { reason: 'life-threat' })).toMatchObject({ status: 400 })
+    expect(a.access.events).toEqual([])
+    const both = { person: anna, patient: 'Patient/x', reason: 'life-threat' }
+    expect(await post('/emergencies', both)).toMatchObject({ status: 400 })
+    const opened = await post('/emergencies', { person: anna, reason: 'life-threat' })
+    expect(opened).toMatchObject({
+      status: 201,
+      body: { phase: 'open', answers: [{ org: A, state: 'summary' }] },
+    })
+    const b64 = String(opened.body['b'])
+    expect(await post(`/emergencies/${b64}/end`, {})).toMatchObject({ body: { ended: true } })
+    const review = await post(`/staff/emergencies/${b64}/review`, { outcome: 'justified' })
+    expect(review).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } })
+    expect(await post('/emergencies/xx/end', {})).toMatchObject({ status: 400 })
+    await server.close()
   })
 
   test('by a locator finds its patient', async () => {

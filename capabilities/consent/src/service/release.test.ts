@@ -1,4 +1,4 @@
-import { AppError, fromUtf8, type SignedForm, toHex } from '@salus/core'
+import { AppError, fromUtf8, type SignedForm, toHex, utf8 } from '@salus/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fixed, HOUR, keyOf, sampleRequest, sampleTerms } from '../../testing/sample.ts'
@@ -396,6 +396,26 @@ describe('revocation and leases', () => {
     expect(versions[0]?.dek?.every((byte) => byte === 0)).toBe(true)
     expect(versions[0]?.json.every((byte) => byte === 0)).toBe(true)
     expect(b.leases.count()).toBe(0)
+  })
+
+  test('nothing of what was opened is in the grantee’s stores', async () => {
+    const { b, grant, grantee, lab } = twoHouses()
+    const version = lab('o-1', { valueString: 'planted-name' })
+    const g = await grant()
+    const { versions } = await grantee.ask(g, read(version), clinician)
+    const tables = b.sql.prepare(`SELECT name FROM sqlite_master WHERE type = 'table'`).all()
+    const bytes = tables.flatMap(({ name }) =>
+      b.sql
+        .prepare(`SELECT * FROM ${String(name)}`)
+        .all()
+        .flatMap((row) => Object.values(row))
+        .map((value) => (value instanceof Uint8Array ? toHex(value) : toHex(utf8(String(value))))),
+    )
+    const stored = bytes.join(' ')
+    expect(stored.length).toBeGreaterThan(100)
+    expect(stored).not.toContain(toHex(utf8('planted-name')))
+    expect(stored).not.toContain(toHex(versions[0]?.dek as Uint8Array))
+    expect(stored).not.toContain(toHex(utf8('labs')))
   })
 
   test('a restart holds nothing and asks again', async () => {
