@@ -2,6 +2,17 @@ export * from './chart/chart.ts'
 export * from './chart/reconcile.ts'
 export * from './custody/custody-store.ts'
 export * from './custody/rows.ts'
+export {
+  Erasure,
+  type ErasureParts,
+  type ErasureReceipts,
+  type ErasureResult,
+  type IssuedReceipt,
+  type Retention,
+} from './erasure/erasure.ts'
+export { type Marker, markerOf } from './erasure/markers.ts'
+export { replayMarkers } from './erasure/replay-markers.ts'
+export { resumeRotations } from './erasure/rotation.ts'
 export * from './index/catch-up.ts'
 export * from './index/token-index.ts'
 export * from './ingest/ingest.ts'

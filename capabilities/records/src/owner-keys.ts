@@ -20,7 +20,7 @@ export interface OwnerKeys {
   indexKey(owner: Uint8Array): Uint8Array
   /** Makes the next pair, durable, beside the one in force; the same one again while the rotation is open. */
   beginRotation(owner: Uint8Array): Promise<OwnerKeyPair>
-  /** Puts the next pair in force and deletes the old one. */
+  /** Puts the next pair in force before it returns, and resolves when the old one is deleted durably. */
   finishRotation(owner: Uint8Array): Promise<void>
   /** Owners with an open rotation. */
   rotating(): readonly Uint8Array[]

@@ -54,21 +54,39 @@ export interface House {
   take(...resources: object[]): ReturnType<Ingest['importFile']>
 }
 
-export async function openHouse({ seed = 1 }: { seed?: number } = {}): Promise<House> {
+/** What survives of a house when its process ends: give it to the next `openHouse`. */
+export interface HouseRemains {
+  readonly disk: MemoryDisk
+  readonly custodySql: Sql
+  readonly indexSql: Sql
+  readonly keys: MemoryOwnerKeys
+  readonly ridKey: Uint8Array
+  readonly log: LeafList
+}
+
+export async function openHouse({
+  seed = 1,
+  remains,
+  sql = memorySql,
+}: {
+  seed?: number
+  remains?: HouseRemains
+  sql?: (name: 'custody' | 'index') => Sql
+} = {}): Promise<House> {
   const random = seededRandom(seed)
   const clock = manualClock(START_MS)
-  const disk = memoryDisk()
-  const custodySql = memorySql()
-  const indexSql = memorySql()
+  const disk = remains?.disk ?? memoryDisk()
+  const custodySql = remains?.custodySql ?? sql('custody')
+  const indexSql = remains?.indexSql ?? sql('index')
   // Erasure is judged by the bytes of the database, so it must behave like the one on disk.
-  for (const sql of [custodySql, indexSql]) sql.exec('PRAGMA secure_delete = ON')
+  for (const database of [custodySql, indexSql]) database.exec('PRAGMA secure_delete = ON')
   const custody = new CustodyStore(custodySql)
   const index = new TokenIndex(indexSql)
   const vault = await Vault.open({ disk, path: 'vault', clock })
-  const keys = memoryOwnerKeys(random)
-  const ridKey = random(32)
+  const keys = remains?.keys ?? memoryOwnerKeys(random)
+  const ridKey = remains?.ridKey ?? random(32)
   const leaves: Uint8Array[] = []
-  const log: LeafList = {
+  const log: LeafList = remains?.log ?? {
     leaves,
     async appendMany(more) {
       leaves.push(...more)

@@ -228,18 +228,55 @@ export class CustodyStore {
       .run(custodyWrap ?? null, sealed, oid)
   }
 
-  setState(owner: Uint8Array, state: VersionState): void {
-    this.sql.prepare('UPDATE records_version SET state = ? WHERE owner = ?').run(state, owner)
+  /** Hides versions from care until a date, and takes away the owner's own wraps of them. */
+  restrict(oids: readonly Uint8Array[], untilMs: number): void {
+    const hide = this.sql.prepare(
+      "UPDATE records_version SET state = 'restricted', batch = NULL, ownerWrap = NULL WHERE oid = ?",
+    )
+    const keep = this.sql.prepare('INSERT OR REPLACE INTO records_retained VALUES (?, ?)')
+    for (const oid of oids) {
+      hide.run(oid)
+      keep.run(oid, untilMs)
+    }
+  }
+
+  /** Restricted versions whose date has come. */
+  due(nowMs: number): VersionRow[] {
+    return this.sql
+      .prepare(
+        `SELECT records_version.* FROM records_version JOIN records_retained USING (oid)
+         WHERE untilMs <= ? ORDER BY seq`,
+      )
+      .all(nowMs)
+      .map(versionFrom)
+  }
+
+  /** The next date on which something is due, ms UTC. */
+  nextDueMs(): number | undefined {
+    const row = this.sql
+      .prepare('SELECT MIN(untilMs) AS at FROM records_retained')
+      .get<{ at: number | null }>()
+    return row?.at ?? undefined
   }
 
   /** Removes versions and remembers their opaque ids, so that no restored backup brings them back. */
   removeVersions(oids: readonly Uint8Array[], atMs: number): void {
     const remove = this.sql.prepare('DELETE FROM records_version WHERE oid = ?')
+    const forget = this.sql.prepare('DELETE FROM records_retained WHERE oid = ?')
     const tombstone = this.sql.prepare('INSERT OR IGNORE INTO records_tombstone VALUES (?, ?)')
     for (const oid of oids) {
       remove.run(oid)
+      forget.run(oid)
       tombstone.run(oid, atMs)
     }
+  }
+
+  /**
+   * Moves what the write-ahead log still holds into the database and empties it: deleted rows are zeros in the one
+   * and would live on in the other.
+   */
+  flushDeleted(): void {
+    this.sql.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 
   tombstones(): Uint8Array[] {
@@ -273,6 +310,7 @@ const TABLES = [
   `CREATE TABLE IF NOT EXISTS records_batch (
      batch BLOB PRIMARY KEY, owner BLOB NOT NULL, comp BLOB NOT NULL, epoch INTEGER NOT NULL, enc BLOB NOT NULL) WITHOUT ROWID`,
   'CREATE INDEX IF NOT EXISTS records_batch_owner ON records_batch (owner)',
+  'CREATE TABLE IF NOT EXISTS records_retained (oid BLOB PRIMARY KEY, untilMs INTEGER NOT NULL) WITHOUT ROWID',
   'CREATE TABLE IF NOT EXISTS records_tombstone (oid BLOB PRIMARY KEY, atMs INTEGER NOT NULL) WITHOUT ROWID',
 ]
 

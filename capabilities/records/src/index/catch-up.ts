@@ -8,12 +8,12 @@ import { type TokenIndex, tokenOf } from './token-index.ts'
 
 const ENTRIES_PER_COMMIT = 500
 
-/** The tokens of a version as the index keeps them; none for what this organisation cannot read, and for deletions. */
+/** The tokens of a version as the index keeps them; none for what this organisation cannot read or may not show, and for deletions. */
 export async function tokensOf(
   row: VersionRow,
   { reader, indexKey }: { readonly reader: RecordReader; readonly indexKey: Uint8Array },
 ): Promise<number[]> {
-  if (row.custodyWrap === undefined) return []
+  if (row.custodyWrap === undefined || row.state === 'restricted') return []
   const { json, labels } = await reader.open(row)
   if (labels.deleted === true) return []
   const resource = JSON.parse(fromUtf8(json)) as LooseResource

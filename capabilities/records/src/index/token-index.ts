@@ -94,6 +94,11 @@ export class TokenIndex {
     })
   }
 
+  /** See `CustodyStore.flushDeleted`. */
+  flushDeleted(): void {
+    this.#sql.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  }
+
   #noteIndexedTo(seq: number): void {
     this.#sql.prepare('INSERT OR REPLACE INTO records_indexed VALUES (1, ?)').run(seq)
   }
