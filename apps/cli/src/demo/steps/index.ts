@@ -1,5 +1,6 @@
 import type { Story } from '../story.ts'
 import type { World } from '../world.ts'
+import { expiryAndRevocation } from './expiry.ts'
 import { previewAndGrant } from './grant.ts'
 import { readChart } from './read.ts'
 import { whoLooked } from './who-looked.ts'
@@ -12,4 +13,5 @@ export const STEPS: readonly (readonly [
   ['preview and grant', previewAndGrant],
   ['read', readChart],
   ['who looked', whoLooked],
+  ['expiry and revocation', expiryAndRevocation],
 ]
