@@ -59,9 +59,10 @@ export class KeystoreOwnerKeys implements OwnerKeys, AuditKeys {
     const next = this.#next.get(name)
     if (next === undefined) return
     const { number } = this.#pair(owner)
-    await this.#keystore.delete([patientKey(name, 'ck', number), patientKey(name, 'ik', number)])
+    // In force at once, because the rows are under the new pair already; the old one goes when this resolves.
     this.#current.set(name, next)
     this.#next.delete(name)
+    await this.#keystore.delete([patientKey(name, 'ck', number), patientKey(name, 'ik', number)])
   }
 
   rotating(): readonly Uint8Array[] {
