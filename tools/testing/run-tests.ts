@@ -12,7 +12,14 @@ const report = join(folder, 'report.json')
 const vitest = join(import.meta.dirname, '../../node_modules/vitest/vitest.mjs')
 const child = spawn(
   process.execPath,
-  [vitest, 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)],
+  [
+    vitest,
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ],
   { stdio: 'inherit' },
 )
 child.on('exit', (code) => {

@@ -1,6 +1,6 @@
 import type { HeldVersion } from '@salus/consent'
 import { heldVersion, listOwnVersions, openOwnVersions } from '@salus/records/client'
-import { sessionOf } from './steps/grant.ts'
+import { sessionOf } from './people.ts'
 import type { DemoPerson, World } from './world.ts'
 
 /** Her current versions at an organisation, opened on her device with her own keys, as a decision sees them. */

@@ -11,6 +11,7 @@ import { toHex } from '@salus/core'
 import { changeKeyring } from '@salus/identity/client'
 import { head } from '@salus/sdk'
 import { ownVersions } from '../own-versions.ts'
+import { personOf, sessionOf } from '../people.ts'
 import { expectThat } from '../story.ts'
 import { type DemoPerson, ORGS, type World } from '../world.ts'
 import { staffOf } from './enrol.ts'
@@ -23,18 +24,6 @@ export interface StoryGrant {
   readonly g: Uint8Array
   readonly shown: readonly Uint8Array[]
   readonly madeMs: number
-}
-
-export function personOf(world: World, as: string): DemoPerson {
-  const person = world.people.get(as)
-  expectThat(person !== undefined, `${as} has an account`)
-  return person
-}
-
-export function sessionOf(person: DemoPerson, org: string) {
-  const session = person.sessions.get(org)
-  expectThat(session !== undefined, `a session at ${org}`)
-  return session
 }
 
 /**
@@ -114,3 +103,5 @@ export async function grantTo(
     height: made.height,
   }
 }
+
+export { personOf, sessionOf } from '../people.ts'
