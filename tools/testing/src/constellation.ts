@@ -9,6 +9,7 @@ import { blockLogOrigin } from '@salus/log'
 import {
   CONTRACTS,
   initOrganisation,
+  type NodeHost,
   type NodeOptions,
   SalusNode,
   startWitness,
@@ -27,6 +28,12 @@ export interface ConstellationOptions {
   /** First port; others follow. Free ports when left out. */
   readonly port?: number
   readonly onBug?: NodeOptions['onBug']
+  /** Every line of every node's access log. */
+  readonly onAccess?: NonNullable<NodeOptions['onAccess']>
+  /** Network parameters in place of the defaults. */
+  readonly params?: Partial<Genesis['params']>
+  /** Puts something between a node and its machine: a disk that fills up, a network that is cut. */
+  readonly adapt?: (org: string, host: NodeHost) => NodeHost
 }
 
 /** Marks a network whose time may be moved; tools take `--now` for no other. */
@@ -79,7 +86,7 @@ export class Constellation {
       operator: options.members[0]?.org ?? '',
       members: cards,
       witnesses: [{ name: 'witness', key: witnessKey.publicKey, url: urlOf(ports, 'witness') }],
-      params: DEFAULT_PARAMS,
+      params: { ...DEFAULT_PARAMS, ...options.params },
       contracts: [...builtinContracts, ...CONTRACTS].map(({ schema }) => ({
         name: schema.name,
         version: schema.version,
@@ -134,7 +141,7 @@ export class Constellation {
 
   async startNode(org: string): Promise<SalusNode> {
     const host = await systemHost({ ...paths(this.dir, org), clock: this.clock })
-    const { onBug } = this.#options
+    const { onBug, onAccess, adapt } = this.#options
     const node = await SalusNode.open({
       config: {
         org,
@@ -143,8 +150,9 @@ export class Constellation {
         port: this.#ports.get(org) ?? 0,
         url: this.urlOf(org),
       },
-      host,
+      host: adapt === undefined ? host : adapt(org, host),
       ...(onBug === undefined ? {} : { onBug }),
+      ...(onAccess === undefined ? {} : { onAccess }),
     })
     this.#nodes.set(org, { node, closeHost: () => host.close() })
     return node
