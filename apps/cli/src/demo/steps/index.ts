@@ -3,6 +3,7 @@ import type { World } from '../world.ts'
 import { expiryAndRevocation } from './expiry.ts'
 import { previewAndGrant } from './grant.ts'
 import { readChart } from './read.ts'
+import { tampering } from './tampering.ts'
 import { whoLooked } from './who-looked.ts'
 
 /** The steps of the story after people are enrolled and records are imported, in their order. */
@@ -14,4 +15,5 @@ export const STEPS: readonly (readonly [
   ['read', readChart],
   ['who looked', whoLooked],
   ['expiry and revocation', expiryAndRevocation],
+  ['tampering', tampering],
 ]
