@@ -7,12 +7,19 @@ import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const [major] = process.versions.node.split('.')
+const [verb, object] = process.argv.slice(2)
+// V8 takes up to 130 MB for young objects where memory is plenty, and gives nothing back. A node that runs for weeks need
+// not hold that; this bounds it at 50, and imports are as fast. It must be told before the process starts.
+const flags = verb === 'node' && object === 'start' ? ['--max-semi-space-size=16'] : []
+
+if (Number(major) >= 24 && flags.length > 0 && process.execArgv.length === 0 && process.platform !== 'win32')
+  process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], process.env)
 
 if (Number(major) >= 24) {
   const { main: start } = await import(main)
   await start()
 } else {
-  const child = spawn(pinnedNode(), [main, ...process.argv.slice(2)], { stdio: 'inherit' })
+  const child = spawn(pinnedNode(), [...flags, main, ...process.argv.slice(2)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => {
     process.stderr.write(`salus: the pinned Node 24 does not start (${error.message}); run npm ci again\n`)

@@ -1,50 +1,66 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { NodeAnswer, NodeQuestion } from './node-process.ts'
+import { promisify } from 'node:util'
 
-const PROGRAM = fileURLToPath(new URL('./node-process.ts', import.meta.url))
+const SALUS = fileURLToPath(new URL('../../../apps/cli/bin/salus.js', import.meta.url))
 const BARE = fileURLToPath(new URL('./bare-process.ts', import.meta.url))
 const POLL_MS = 5
 const READY_WITHIN_MS = 30_000
 
-/** A node in its own process. */
-export interface NodeChild {
+/** A server in its own process. */
+export interface ServerChild {
   readonly url: string
   /** From starting the process to the first 200 of `/ready`. */
   readonly readyMs: number
-  admin(): Promise<string>
-  memory(): Promise<{ readonly rssBytes: number; readonly peakBytes: number }>
+  /** What it printed so far. */
+  output(): string
+  /** Resident set of the whole process, threads included: now, and at its peak. Linux only. */
+  memory(): { readonly rssBytes: number; readonly peakBytes: number }
   stop(): Promise<void>
 }
 
-/** Starts a node of the network in `dir` and waits until it is ready. */
-export function startNode(dir: string, org: string, port: number): Promise<NodeChild> {
-  return start(PROGRAM, [dir, org, String(port)], port)
+/** Runs one command of `salus` to its end. */
+export async function salus(...args: readonly string[]): Promise<void> {
+  await promisify(execFile)(process.execPath, [SALUS, ...args])
+}
+
+/** `salus node start`, as an operator types it, until it is ready. */
+export function startNode(dataDir: string, org: string, port: number): Promise<ServerChild> {
+  const args = ['node', 'start', '--org', org, '--data-dir', dataDir, '--port', String(port), '--json']
+  return start([SALUS, ...args], port)
 }
 
 /** Starts a program that serves `/ready` and does nothing else. */
-export function startBare(port: number): Promise<NodeChild> {
-  return start(BARE, [String(port)], port)
+export function startBare(port: number): Promise<ServerChild> {
+  return start([BARE, String(port)], port)
 }
 
-async function start(program: string, args: readonly string[], port: number): Promise<NodeChild> {
+async function start(args: readonly string[], port: number): Promise<ServerChild> {
   const started = performance.now()
-  const child = fork(program, [...args], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = spawn(process.execPath, [...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    output += bytes.toString()
+  })
   const url = `http://127.0.0.1:${port}`
   await ready(url, child)
+  const readyMs = performance.now() - started
   return {
     url,
-    readyMs: performance.now() - started,
-    async admin() {
-      const { token } = await ask(child, 'admin')
-      return token
+    readyMs,
+    output: () => output,
+    memory() {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+      const bytesOf = (name: string): number =>
+        Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) * 1024
+      return { rssBytes: bytesOf('VmRSS'), peakBytes: bytesOf('VmHWM') }
     },
-    memory: () => ask(child, 'memory'),
     async stop() {
       const exited = once(child, 'exit')
-      child.send('stop' satisfies NodeQuestion)
+      child.kill('SIGTERM')
       await exited
     },
   }
@@ -60,14 +76,4 @@ async function ready(url: string, child: ChildProcess): Promise<void> {
   }
   child.kill()
   throw new Error('the process was not ready in time')
-}
-
-async function ask<Kind extends NodeAnswer['kind']>(
-  child: ChildProcess,
-  kind: Kind,
-): Promise<Extract<NodeAnswer, { readonly kind: Kind }>> {
-  const answered = once(child, 'message')
-  child.send(kind)
-  const [answer] = (await answered) as [Extract<NodeAnswer, { readonly kind: Kind }>]
-  return answer
 }

@@ -1,13 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { builtinContracts, DEFAULT_PARAMS, encodeGenesis } from '@salus/ledger'
-import { CONTRACTS, initOrganisation, PATHS, systemHost } from '@salus/node'
+import { PATHS } from '@salus/node'
 import { allocatedBytes } from './allocated.ts'
 import { type FhirFile, fhirFiles, resourceTexts } from './fhir-files.ts'
 import { atLeast, atMost, type Figure, inTurns, measurement, median, seconds } from './harness.ts'
-import { startBare, startNode } from './node-child.ts'
+import { salus, startBare, startNode } from './node-child.ts'
 
 const ORG = 'bench'
 const MB = 1_000_000
@@ -27,26 +25,37 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
 export const figure: Figure = {
   name: 'node',
   title: 'A node in its own process: start, memory, import over HTTP, bytes on disk',
-  async run({ dir, repoDir, dataDir }) {
-    const network = join(dir, 'network')
+  async run({ dir, ...context }) {
+    const dataDir = join(dir, 'data')
     const port = await freePort()
     const barePort = await freePort()
-    await makeNetwork(network)
-    const { files, source } = fhirFiles({ dataDir, repoDir })
+    await salus(
+      'node',
+      'init',
+      '--org',
+      ORG,
+      '--name',
+      'Benchmark',
+      '--found',
+      'Benchmark',
+      '--data-dir',
+      dataDir,
+    )
+    const { files, source } = fhirFiles(context)
 
-    const first = await startNode(network, ORG, port)
-    const token = await first.admin()
+    const first = await startNode(dataDir, ORG, port)
+    const { adminToken } = JSON.parse(first.output()) as { readonly adminToken: string }
     let resources = 0
     const took = await seconds(async () => {
-      resources = await importFiles(first.url, token, files)
+      resources = await importFiles(first.url, adminToken, files)
     })
-    const loaded = await first.memory()
+    const loaded = first.memory()
     await first.stop()
     const parts = Object.entries(PARTS).map(([name, paths]) => ({
       name,
-      bytes: paths.reduce((sum, path) => sum + allocatedBytes(join(network, ORG, path)), 0),
+      bytes: paths.reduce((sum, path) => sum + allocatedBytes(join(dataDir, path)), 0),
     }))
-    const total = allocatedBytes(join(network, ORG))
+    const total = allocatedBytes(dataDir)
     const texts = resourceTexts(files)
     const plainBytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / texts.length
 
@@ -55,15 +64,15 @@ export const figure: Figure = {
     const times = await inTurns(
       {
         async node() {
-          const child = await startNode(network, ORG, port)
+          const child = await startNode(dataDir, ORG, port)
           await pause(SETTLE_MS)
-          idle.push((await child.memory()).rssBytes)
+          idle.push(child.memory().rssBytes)
           await child.stop()
           return child.readyMs
         },
         async bare() {
           const child = await startBare(barePort)
-          bareIdle.push((await child.memory()).rssBytes)
+          bareIdle.push(child.memory().rssBytes)
           await child.stop()
           return child.readyMs
         },
@@ -96,37 +105,10 @@ export const figure: Figure = {
       ],
       notes: [
         `${source}: ${resources} resources stored; one import, ${FILES_AT_ONCE} files at a time`,
-        'memory is the resident set of the whole process with its worker threads; disk is counted after a clean stop',
+        '`salus node start`; memory is the resident set of the whole process with its threads; disk is counted after a clean stop',
       ],
     }
   },
-}
-
-/** A network of one organisation, which orders for itself. */
-async function makeNetwork(dir: string): Promise<void> {
-  const host = await systemHost({
-    dataDir: join(dir, ORG),
-    root: { kind: 'file', path: join(`${dir}-keys`, `${ORG}.root`) },
-  })
-  const card = await initOrganisation(host, { org: ORG, name: 'Benchmark', url: 'https://bench.example' })
-  const timeMs = host.clock.now() - 1
-  await host.close()
-  mkdirSync(dir, { recursive: true })
-  const genesis = encodeGenesis({
-    v: 1,
-    name: 'Benchmark',
-    timeMs,
-    engine: 'embedded',
-    operator: ORG,
-    members: [card],
-    witnesses: [],
-    params: DEFAULT_PARAMS,
-    contracts: [...builtinContracts, ...CONTRACTS].map(({ schema }) => ({
-      name: schema.name,
-      version: schema.version,
-    })),
-  })
-  writeFileSync(join(dir, 'genesis.cbor'), genesis)
 }
 
 /** Resources that the node says it stored. */
