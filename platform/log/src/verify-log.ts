@@ -61,6 +61,7 @@ export async function verifyLog(
     else promise(promised, anchor, report)
   }
   const frontier = new Frontier()
+  const rewritten: number[] = []
   const levels = new HashFiles(disk, paths.hashes, size, report)
   let begin = 0
   for (let bundle = 0; bundle * TILE_WIDTH < size; bundle += STRIDE) {
@@ -76,11 +77,7 @@ export async function verifyLog(
         if (level % 8 === 0) levels.expect(level / 8, index, hash)
       })
       const heldRoot = promised.get(frontier.size)
-      if (heldRoot && !equal(heldRoot, frontier.root()))
-        report(
-          '',
-          `a checkpoint held elsewhere has another root for the first ${frontier.size} leaves: the log was rewritten`,
-        )
+      if (heldRoot && !equal(heldRoot, frontier.root())) rewritten.push(frontier.size)
     }
     await checkIndex(
       disk,
@@ -92,7 +89,23 @@ export async function verifyLog(
     begin += read.endBytes
     await levels.compare()
   }
-  if (frontier.size === size && !equal(frontier.root(), root))
+  const isSigned = frontier.size === size && equal(frontier.root(), root)
+  // Entries and hashes differ: those that lead to the signed root, and to what others hold, are the ones that were logged.
+  const first = levels.firstWrongLeaf
+  if (!isSigned && first !== undefined && (await hashesLeadTo(disk, paths.hashes(0), root, size, promised))) {
+    const kept = problems.filter(({ file }) => !levels.isHashFile(file))
+    kept.push({
+      file: paths.entries,
+      what: `entry ${first} does not match its hash, which leads to the signed root`,
+    })
+    return { ok: false, size, problems: kept }
+  }
+  for (const at of rewritten)
+    report(
+      '',
+      `a checkpoint held elsewhere has another root for the first ${at} leaves: the log was rewritten`,
+    )
+  if (frontier.size === size && !isSigned)
     report(paths.checkpoint, `its root is not that of the ${size} entries`)
   return { ok: problems.length === 0, size, problems }
 }
@@ -135,6 +148,28 @@ function promise(
   const other = promised.get(size)
   if (other && !equal(other, root)) report('', `two checkpoints of ${size} leaves differ: the log was forked`)
   promised.set(size, root)
+}
+
+/** Whether the stored leaf hashes give the signed root, and every root that others vouch for. */
+async function hashesLeadTo(
+  disk: Disk,
+  path: string,
+  root: Uint8Array,
+  size: number,
+  promised: ReadonlyMap<number, Uint8Array>,
+): Promise<boolean> {
+  const frontier = new Frontier()
+  while (frontier.size < size) {
+    const count = Math.min(STRIDE * TILE_WIDTH, size - frontier.size)
+    const bytes = await disk.readRange(path, frontier.size * HASH_BYTES, count * HASH_BYTES)
+    if (bytes.length < count * HASH_BYTES) return false
+    for (let i = 0; i < count; i++) {
+      frontier.append(bytes.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES))
+      const other = promised.get(frontier.size)
+      if (other && !equal(other, frontier.root())) return false
+    }
+  }
+  return equal(frontier.root(), root)
 }
 
 /** `count` entries from byte `begin`, growing the window until they fit. */
@@ -184,12 +219,20 @@ class HashFiles {
   readonly #size: number
   readonly #report: Report
   readonly #runs: { start: number; hashes: Uint8Array[] }[] = []
+  readonly #wrongFiles = new Set<string>()
+  /** The first entry whose hash is not the stored one. */
+  firstWrongLeaf: number | undefined
 
   constructor(disk: Disk, pathOf: (level: number) => string, size: number, report: Report) {
     this.#disk = disk
     this.#pathOf = pathOf
     this.#size = size
     this.#report = report
+  }
+
+  /** Whether this is a file of hashes that differs from the entries. */
+  isHashFile(path: string): boolean {
+    return this.#wrongFiles.has(path)
   }
 
   expect(level: number, index: number, hash: Uint8Array): void {
@@ -209,6 +252,8 @@ class HashFiles {
         const tile = Math.floor((start + i) / TILE_WIDTH)
         if (tile === lastTile || equal(bytes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), hash)) continue
         lastTile = tile
+        this.#wrongFiles.add(path)
+        if (level === 0) this.firstWrongLeaf ??= start + i
         this.#report(
           path,
           `tile ${level}/${tile}: hash ${start + i} of ${hashesAt(level, this.#size)} is not that of the entries`,

@@ -34,7 +34,7 @@ test('every object is seen once, and a sound vault has no damage; nothing is wri
 
 test('property: a flipped byte anywhere in the vault is found, with its file', async () => {
   const objects = [object(60), object(90), object(LARGE_OBJECT_BYTES)]
-  const files = ['vault/packs/00000001.pack', 'vault/packs/00000001.index']
+  const files = ['vault/format', 'vault/packs/00000001.pack', 'vault/packs/00000001.index']
   const whole = await vaultWith(objects)
   const large = `vault/large/${toHex(objects[2]?.address ?? new Uint8Array()).slice(0, 2)}`
   files.push(`${large}/${(await whole.list(large))[0]}`)

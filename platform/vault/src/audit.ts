@@ -1,9 +1,10 @@
-import { equal, sha256, toHex } from '@salus/core'
+import { equal, sha256, toHex, utf8 } from '@salus/core'
 import type { Disk } from '@salus/host'
 import { FRAME_BYTES, PACK_VERSION, readFrame, readPackHeader } from './pack-format.ts'
 import { decodePackIndex } from './pack-index.ts'
 import { contentOf, scanPack } from './pack-scan.ts'
 import { ownFile, packNumber, type VaultPaths, vaultPaths } from './paths.ts'
+import { FORMAT } from './vault-open.ts'
 import type { Damage } from './vault-types.ts'
 
 /** Where an object lies. */
@@ -59,7 +60,10 @@ export async function auditVault({
     unfinished: [],
     suspects: new Map(),
   }
-  if ((await disk.stat(paths.format)) === undefined) report(walk.damage, paths.format, 0, 'is missing')
+  const format = await disk.read(paths.format)
+  if (format === undefined) report(walk.damage, paths.format, 0, 'is missing')
+  else if (format.length !== FORMAT.length || !equal(format, utf8(FORMAT)))
+    report(walk.damage, paths.format, 0, 'is not that of a vault of version 1')
   if ((await disk.stat(paths.erasure)) !== undefined)
     report(walk.unfinished, paths.erasure, 0, 'an erasure was interrupted; the next start completes it')
   const numbers = (await disk.list(paths.packs))

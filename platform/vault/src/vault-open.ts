@@ -7,7 +7,8 @@ import { decodePackIndex, encodePackIndex } from './pack-index.ts'
 import { scanPack } from './pack-scan.ts'
 import { ownFile, packNumber, type VaultPaths } from './paths.ts'
 
-const FORMAT = 'salus-vault 1\n'
+/** Content of the format file. */
+export const FORMAT = 'salus-vault 1\n'
 
 /** A pack that had to be read in full gets an index for the next start if it is larger than this. */
 const INDEX_FROM_BYTES = 8 * 1024 * 1024

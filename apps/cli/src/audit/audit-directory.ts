@@ -84,7 +84,9 @@ export async function auditDirectory({
     if (figures['logLeaves'] !== undefined) auditRows(rows, figures['logLeaves'], found)
   }
   auditIndex(folder, found)
-  found.note(`${LAYOUT.keystore}: sealed under the root key, so an audit without it sees nothing inside`)
+  found.note(
+    `${LAYOUT.keystore}, and wraps and labels in custody: sealed, so a change inside shows only when they are opened`,
+  )
   return {
     ok: found.findings.length === 0,
     of: folder,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, sep } from 'node:path'
-import { AppError } from '@salus/core'
+import { AppError, dayOf } from '@salus/core'
 import { secretFile } from '@salus/host/system'
 import { BACKUP_MAX_AGE_MS, type RootChoice } from '@salus/keys/organisation'
 import { type Args, type Command, type Flags, usage } from '../command.ts'
@@ -49,7 +49,7 @@ export const backup: Command = {
     })
     await writeFile(io, keysFile, keys)
     const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0)
-    const destroyBy = new Date(manifest.madeMs + BACKUP_MAX_AGE_MS).toISOString().slice(0, 10)
+    const destroyBy = dayOf(manifest.madeMs + BACKUP_MAX_AGE_MS)
     if (args.is('json'))
       printJson(io, {
         ok: true,

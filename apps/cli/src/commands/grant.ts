@@ -1,5 +1,5 @@
 import { consentSchema } from '@salus/consent/contract'
-import { fromJson, toBase64url, toHex, toJson } from '@salus/core'
+import { fromJson, instantOf, toBase64url, toHex, toJson } from '@salus/core'
 import { sendForJson } from '@salus/sdk'
 import { type Command, usage } from '../command.ts'
 import { readBytes } from '../fields.ts'
@@ -20,8 +20,8 @@ export const grantList: Command = {
       purpose: terms.purpose,
       compartments: terms.scope.compartments,
       actions: terms.actions,
-      notBefore: new Date(terms.notBefore).toISOString(),
-      notAfter: new Date(terms.notAfter).toISOString(),
+      notBefore: instantOf(terms.notBefore),
+      notAfter: instantOf(terms.notAfter),
       withdrawn,
       requests,
     }))

@@ -1,4 +1,4 @@
-import { AppError } from '@salus/core'
+import { AppError, instantOf } from '@salus/core'
 import { decodeBlockLeaf, decodeGenesis, type Genesis } from '@salus/ledger'
 import { decodeReceipt, type Receipt, type ReceiptCheck, type ReceiptStatus, verifyReceipt } from '@salus/log'
 import { type Args, type Command, usage } from '../command.ts'
@@ -101,13 +101,11 @@ function timeCheck(
   if (receipt.block === undefined) return undefined
   const { timeMs } = decodeBlockLeaf(receipt.block.leaf)
   const holds = timeMs - nowMs <= AHEAD_MAX_MS
-  const shown = new Date(timeMs).toISOString()
+  const shown = instantOf(timeMs)
   return {
     check: 'time',
     holds,
-    found: holds
-      ? `block of ${shown}`
-      : `the block says ${shown}, the clock here ${new Date(nowMs).toISOString()}`,
+    found: holds ? `block of ${shown}` : `the block says ${shown}, the clock here ${instantOf(nowMs)}`,
   }
 }
 
