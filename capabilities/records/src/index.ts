@@ -1,3 +1,13 @@
+export {
+  type Archive,
+  type ArchiveVersion,
+  archiveText,
+  MAX_ARCHIVE_CHARACTERS,
+  mergedArchive,
+  readArchive,
+} from './archive/archive-format.ts'
+export { type ExportParts, exportArchive } from './archive/export-archive.ts'
+export { type ArchiveImportParts, type ArchiveReport, importArchive } from './archive/import-archive.ts'
 export * from './chart/chart.ts'
 export * from './chart/reconcile.ts'
 export * from './custody/custody-store.ts'

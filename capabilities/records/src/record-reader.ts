@@ -9,6 +9,8 @@ export interface OpenedVersion {
   readonly row: VersionRow
   readonly labels: SealedLabels
   readonly json: Uint8Array
+  /** Digest of the version before; absent for the first. */
+  readonly prev: Uint8Array | undefined
 }
 
 const MAX_CACHED_LABELS = 50_000
@@ -71,12 +73,12 @@ export class RecordReader {
   async open(row: VersionRow, key?: { dek: Uint8Array; object: Uint8Array }): Promise<OpenedVersion> {
     const labels = this.labels(row)
     const { dek, object } = key ?? (await this.dataKey(row))
-    const { recordId, version, json } = decodeVersion(openObject(object, dek))
+    const { recordId, version, prev, json } = decodeVersion(openObject(object, dek))
     if (recordId !== labels.recordId || version !== row.version || !equal(sha256(json), labels.digest))
       throw new AppError(
         'OBJECT_ALTERED',
         `vault: object ${toHex(row.address)} holds another version than custody names`,
       )
-    return { row, labels, json }
+    return { row, labels, json, prev: prev ?? undefined }
   }
 }

@@ -10,7 +10,10 @@ import {
 } from '@salus/server'
 import type { ObjectStore } from '@salus/vault'
 import type { CustodyStore } from './custody/custody-store.ts'
+import type { VersionRow } from './custody/rows.ts'
+import type { ResourceCompartment } from './fhir/index.ts'
 import type { ImportReport, Ingest } from './ingest/ingest.ts'
+import type { RecordReader } from './record-reader.ts'
 
 const CBOR = 'application/cbor'
 /** Largest file that one request imports. */
@@ -22,6 +25,12 @@ export interface RecordsRoutesParts {
   readonly custody: CustodyStore
   readonly ingest: Ingest
   readonly vault: Pick<ObjectStore, 'get'>
+  readonly reader: Pick<RecordReader, 'labels'>
+  /**
+   * The categories that a delegate is told of: her mandate's. Throws AppError `FORBIDDEN` where it ended or was not
+   * shown here.
+   */
+  readonly mandateOf: (delegate: Holder) => readonly ResourceCompartment[]
   /** Logs an import: one event per patient concerned. */
   readonly logImport: (staff: Staff, report: ImportReport) => Promise<void>
   /** Logs that the owner listed her own versions. */
@@ -32,7 +41,13 @@ export interface RecordsRoutesParts {
 
 /** The HTTP surface of records: imports, the owner's own way to her record, ciphertext. */
 export function recordsRoutes(parts: RecordsRoutesParts): Route[] {
-  const { custody, ingest, vault } = parts
+  const { custody, ingest, vault, reader } = parts
+  /** What a holder is told of: everything of hers, or what a delegate's mandate names. */
+  const shownTo = (holder: Holder): ((row: VersionRow) => boolean) => {
+    if (holder.delegation === undefined) return () => true
+    const named = new Set(parts.mandateOf(holder))
+    return (row) => named.has(reader.labels(row).compartment)
+  }
   return [
     {
       method: 'POST',
@@ -58,10 +73,15 @@ export function recordsRoutes(parts: RecordsRoutesParts): Route[] {
       summary: 'Who I am to this organisation, and how much it holds of me',
       audience: 'holder',
       handle({ actor }) {
-        const { owner } = actor as Holder
+        const holder = actor as Holder
+        const { owner } = holder
         const row = custody.owner(owner)
         if (row === undefined) throw new AppError('NOT_FOUND', 'owner: nothing is held of you here')
-        return json({ status: row.status, versions: custody.countVersions(owner) })
+        const versions =
+          holder.delegation === undefined
+            ? custody.countVersions(owner)
+            : [...custody.versions(owner)].filter(shownTo(holder)).length
+        return json({ status: row.status, versions })
       },
     },
     route<{ card: Uint8Array; sig: Uint8Array }>({
@@ -74,14 +94,18 @@ export function recordsRoutes(parts: RecordsRoutesParts): Route[] {
         sig: bytes('Signature of the link key, type card', { length: 64 }),
       }),
       async handle({ actor, body }) {
-        const wrapped = await parts.setCard(actor as Holder, { bytes: body.card, sig: body.sig })
+        const holder = actor as Holder
+        if (holder.delegation !== undefined)
+          throw new AppError('FORBIDDEN', 'session: is a delegate’s; the card is the person’s own')
+        const wrapped = await parts.setCard(holder, { bytes: body.card, sig: body.sig })
         return json({ wrapped })
       },
     }),
     {
       method: 'GET',
       path: '/me/versions',
-      summary: 'My record versions, with the wraps that my own keys open; pages by `after`',
+      summary:
+        'My record versions, with the wraps that my own keys open; pages by `after`. A delegate gets those of her mandate',
       audience: 'holder',
       query: { after: 'The `next` of the page before' },
       async handle({ actor, query }): Promise<Answer> {
@@ -89,7 +113,9 @@ export function recordsRoutes(parts: RecordsRoutesParts): Route[] {
         const after = Number(query['after'] ?? 0)
         if (!Number.isSafeInteger(after) || after < 0)
           throw new AppError('BAD_REQUEST', 'after: must be a number')
-        const rows = custody.versions(holder.owner, { after, limit: VERSIONS_PER_PAGE })
+        const shown = shownTo(holder)
+        const page = custody.versions(holder.owner, { after, limit: VERSIONS_PER_PAGE })
+        const rows = page.filter(shown)
         const needed = new Set(rows.flatMap(({ batch }) => (batch === undefined ? [] : [toBase64url(batch)])))
         const batches = custody.batches(holder.owner).filter(({ batch }) => needed.has(toBase64url(batch)))
         await parts.logOwnList(holder, rows.length)
@@ -106,7 +132,7 @@ export function recordsRoutes(parts: RecordsRoutesParts): Route[] {
               wrap: row.ownerWrap ?? null,
             })),
             batches: batches.map(({ batch, comp, epoch, enc }) => ({ batch, comp, epoch, enc })),
-            next: rows.length < VERSIONS_PER_PAGE ? null : (rows.at(-1)?.seq ?? null),
+            next: page.length < VERSIONS_PER_PAGE ? null : (page.at(-1)?.seq ?? null),
           }),
           CBOR,
         )

@@ -24,6 +24,10 @@ export interface SealedLabels {
   readonly salt: Uint8Array
   /** The organisation that made the version, when it is not this one: filed copies and imported records. */
   readonly origin?: string
+  /** Of a version with an origin: its object, and the salt and index of its leaf, there; for receipts and exports. */
+  readonly originOid?: Uint8Array
+  readonly originSalt?: Uint8Array
+  readonly originLeaf?: number
   /** This version says that the record was deleted; its JSON is an empty resource. */
   readonly deleted?: true
 }

@@ -271,6 +271,35 @@ export class CustodyStore {
     }
   }
 
+  /** Keeps a sealed receipt of another organisation; false if it is here already. */
+  addReceipt(owner: Uint8Array, id: Uint8Array, sealed: Uint8Array): boolean {
+    const { changes } = this.sql
+      .prepare('INSERT OR IGNORE INTO records_receipt VALUES (?, ?, ?)')
+      .run(owner, id, sealed)
+    return changes > 0
+  }
+
+  setReceipt(owner: Uint8Array, id: Uint8Array, sealed: Uint8Array): void {
+    this.sql
+      .prepare('UPDATE records_receipt SET sealed = ? WHERE owner = ? AND id = ?')
+      .run(sealed, owner, id)
+  }
+
+  receipts(owner: Uint8Array): { readonly id: Uint8Array; readonly sealed: Uint8Array }[] {
+    return this.sql
+      .prepare('SELECT id, sealed FROM records_receipt WHERE owner = ? ORDER BY id')
+      .all<{ id: Uint8Array; sealed: Uint8Array }>(owner)
+  }
+
+  removeReceipts(owner: Uint8Array): void {
+    this.sql.prepare('DELETE FROM records_receipt WHERE owner = ?').run(owner)
+  }
+
+  /** Lets an owner be found by the record id of her Patient resource, once that is here. */
+  setOwnerRid(owner: Uint8Array, rid: Uint8Array): void {
+    this.sql.prepare('UPDATE records_owner SET rid = ? WHERE owner = ?').run(rid, owner)
+  }
+
   /**
    * Moves what the write-ahead log still holds into the database and empties it: deleted rows are zeros in the one
    * and would live on in the other.
@@ -310,6 +339,8 @@ const TABLES = [
   `CREATE TABLE IF NOT EXISTS records_batch (
      batch BLOB PRIMARY KEY, owner BLOB NOT NULL, comp BLOB NOT NULL, epoch INTEGER NOT NULL, enc BLOB NOT NULL) WITHOUT ROWID`,
   'CREATE INDEX IF NOT EXISTS records_batch_owner ON records_batch (owner)',
+  `CREATE TABLE IF NOT EXISTS records_receipt (
+     owner BLOB NOT NULL, id BLOB NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID`,
   'CREATE TABLE IF NOT EXISTS records_retained (oid BLOB PRIMARY KEY, untilMs INTEGER NOT NULL) WITHOUT ROWID',
   'CREATE TABLE IF NOT EXISTS records_tombstone (oid BLOB PRIMARY KEY, atMs INTEGER NOT NULL) WITHOUT ROWID',
 ]

@@ -223,7 +223,9 @@ export async function removeVersions(
       clock.now(),
     )
     custody.removeUnusedBatches(owner.owner)
-    if (!remains && owner.kind === 'patient') custody.setStatus(owner.owner, 'erased')
+    if (remains) return
+    custody.removeReceipts(owner.owner)
+    if (owner.kind === 'patient') custody.setStatus(owner.owner, 'erased')
   })
   reader.forget()
   if (remains) await rotateOwnerKeys(parts, owner.owner)

@@ -1,4 +1,5 @@
 import { type Random, readHeader, wrapKey } from '@salus/core'
+import { resealReceipts } from '../archive/kept-receipts.ts'
 import type { CustodyStore } from '../custody/custody-store.ts'
 import type { VersionRow } from '../custody/rows.ts'
 import { tokensOf } from '../index/catch-up.ts'
@@ -31,6 +32,12 @@ export async function rotateOwnerKeys(parts: RotationParts, owner: Uint8Array): 
     // Rows, tokens and the change of keys happen in one go: no reader comes between them.
     custody.sql.transaction(() => {
       for (const { row, custodyWrap, sealed } of remade) custody.setCustody(row.oid, { custodyWrap, sealed })
+      resealReceipts(owner, {
+        custody,
+        from: keys.custodyKey(owner),
+        to: next.custodyKey,
+        random: parts.random,
+      })
     })
     parts.index.remove(new Set(rows.map(({ seq }) => seq)))
     parts.index.add(remade.map(({ row, tokens }) => ({ seq: row.seq, tokens })))

@@ -146,7 +146,8 @@ export function prepareOne(
 /** The ends of ECMAScript time stand for an open end, since labels hold whole numbers only. */
 const END_OF_TIME_MS = 8_640_000_000_000_000
 
-function wholeMs(timeMs: number): number {
+/** A clinical time as labels hold it. */
+export function wholeMs(timeMs: number): number {
   return Math.max(-END_OF_TIME_MS, Math.min(END_OF_TIME_MS, Math.floor(timeMs)))
 }
 
