@@ -7,6 +7,7 @@ export const figures: Readonly<Record<string, () => Promise<Figure>>> = {
   import: async () => (await import('./import.ts')).figure,
   release: async () => (await import('./release.ts')).figure,
   grant: async () => (await import('./grant.ts')).figure,
+  read: async () => (await import('./read.ts')).figure,
   node: async () => (await import('./node.ts')).figure,
   story: async () => (await import('./story.ts')).figure,
 }
