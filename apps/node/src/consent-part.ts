@@ -1,5 +1,7 @@
 import { readEvent } from '@salus/audit'
+import { decodeTerms } from '@salus/consent'
 import {
+  type Acting,
   Custodian,
   type CustodianTransport,
   consentRoutes,
@@ -12,6 +14,7 @@ import {
 } from '@salus/consent/service'
 import { AppError, type CborValue, decode, type SignedForm, tuple, verifierKey } from '@salus/core'
 import { factLogOrigin } from '@salus/log'
+import type { ResourceCompartment } from '@salus/records/fhir'
 import { parseJson, serialise } from '@salus/records/fhir'
 import { send, sendForCbor } from '@salus/sdk'
 import { type Holder, type OrgMessages, type Route, signOrgMessage } from '@salus/server'
@@ -36,6 +39,10 @@ export interface ConsentPart {
   readonly delegations: Delegations
   /** Which events a holder may see: a delegate sees none that tells of a category her mandate leaves out. */
   maySee(holder: Holder, event: Uint8Array): boolean
+  /** The categories of records that whoever acts may be told of. */
+  compartmentsOf(holder: Acting): readonly ResourceCompartment[]
+  /** Ends what others may still open of an owner's record, and forgets the terms. */
+  endGrants(owner: Uint8Array): Promise<void>
   readonly routes: readonly Route[]
   close(): void
 }
@@ -118,26 +125,27 @@ export function openConsentPart(parts: ConsentPartParts): ConsentPart {
     clock,
     random,
   })
+  const pushRecall = async (org: string, g: Uint8Array) => {
+    const body = signOrgMessage(
+      { from: config.org, to: org, kind: 'recall', payload: { g } },
+      { key: organisation.sign, chainId: access.chainId, clock, random },
+    )
+    try {
+      const answer = await sendForCbor(peer(org), 'POST', '/org/recalls', { raw: { type: CBOR, body } })
+      const key = access.organisation(org)?.sign
+      return key === undefined ? undefined : openRecalled(key, access.chainId, signedForm(answer))
+    } catch {
+      // An unreachable grantee ends with its lease (protocol §4, Revoke).
+      return undefined
+    }
+  }
   const routes = [
     ...consentRoutes({
       custodian,
       grantee,
       delegations,
       messages,
-      async pushRecall(org, g) {
-        const body = signOrgMessage(
-          { from: config.org, to: org, kind: 'recall', payload: { g } },
-          { key: organisation.sign, chainId: access.chainId, clock, random },
-        )
-        try {
-          const answer = await sendForCbor(peer(org), 'POST', '/org/recalls', { raw: { type: CBOR, body } })
-          const key = access.organisation(org)?.sign
-          return key === undefined ? undefined : openRecalled(key, access.chainId, signedForm(answer))
-        } catch {
-          // An unreachable grantee ends with its lease (protocol §4, Revoke).
-          return undefined
-        }
-      },
+      pushRecall,
     }),
     ...chartRoutes({ config, records, grantee, leases, grants, accessLog, ledger, clock }),
   ]
@@ -153,6 +161,18 @@ export function openConsentPart(parts: ConsentPartParts): ConsentPart {
         const held = records.source.byRecordId(recordId)?.held
         return held !== undefined && allowed.includes(held.labels.compartment)
       })
+    },
+    compartmentsOf: (acting) =>
+      delegations
+        .compartmentsOf(acting)
+        .filter((name): name is ResourceCompartment => name !== 'audit' && name !== 'emergency'),
+    async endGrants(owner) {
+      for (const { g, carried } of grants.ofOwner(owner, 'custodian')) {
+        grants.revokeOnSight(g)
+        await pushRecall(decodeTerms(carried.terms).grantee.org, g)
+      }
+      for (const { g } of grants.ofOwner(owner, 'grantee')) leases.recall(g)
+      grants.removeOwner(owner)
     },
     routes,
     close: () => leases.close(),

@@ -74,12 +74,13 @@ export class LedgerAccess implements ConsentLedger {
     return found !== undefined && equal(found.sign, publicKey)
   }
 
-  /** Sponsors a body and waits until it is final. Throws AppError `TX_REJECTED`, `TX_NOT_FINAL`. */
+  /** Sponsors a body and waits until it is final. Throws AppError `TX_REJECTED`, `TX_NOT_FINAL` after `waitMs`. */
   async execute(
     item: Item,
+    waitMs = FINAL_MS,
   ): Promise<{ readonly height: number; readonly index: number; readonly result: CborValue }> {
     const { txId } = await this.#sponsor.submit(item)
-    const status = await this.final(txId, FINAL_MS)
+    const status = await this.final(txId, waitMs)
     if (status.state !== 'final')
       throw new AppError('TX_NOT_FINAL', 'tx: not final yet; the ledger may stand still, try again later')
     if (status.code !== 0)

@@ -2,10 +2,11 @@ import { AuditTrail } from '@salus/audit'
 import { checkSignatureAcceptance, dayOf } from '@salus/core'
 import { chainIdOf } from '@salus/ledger'
 import { factLogOrigin, TileLog } from '@salus/log'
-import { recordsRoutes } from '@salus/records'
+import { fhirErrorForm, recordsRoutes } from '@salus/records'
 import { type AccessLine, HttpServer, OrgMessages, type Route, Sessions } from '@salus/server'
 import { NodeAccessLog } from './access-log.ts'
 import { type ConsentPart, openConsentPart } from './consent-part.ts'
+import { type CustodyPart, mendCustody, openCustodyPart } from './custody-part.ts'
 import { FactLog } from './fact-log.ts'
 import { figuresOf } from './figures.ts'
 import type { NodeConfig, NodeHost } from './host.ts'
@@ -41,6 +42,7 @@ export class SalusNode {
   readonly records: RecordsPart
   readonly consent: ConsentPart
   readonly identity: IdentityPart
+  readonly custody: CustodyPart
   readonly factLog: FactLog
   readonly trail: AuditTrail
   readonly #server: HttpServer
@@ -54,6 +56,7 @@ export class SalusNode {
     readonly records: RecordsPart
     readonly consent: ConsentPart
     readonly identity: IdentityPart
+    readonly custody: CustodyPart
     readonly factLog: FactLog
     readonly trail: AuditTrail
     readonly server: HttpServer
@@ -65,6 +68,7 @@ export class SalusNode {
     this.records = fields.records
     this.consent = fields.consent
     this.identity = fields.identity
+    this.custody = fields.custody
     this.factLog = fields.factLog
     this.trail = fields.trail
     this.#server = fields.server
@@ -164,6 +168,23 @@ export class SalusNode {
       })
       closers.unshift(async () => consent.close())
 
+      await mendCustody({ host, stores, keys, factLog, records })
+      const custody = openCustodyPart({
+        config,
+        host,
+        stores,
+        organisation,
+        keys,
+        ledger,
+        factLog,
+        records,
+        consent,
+        accessLog,
+        trail,
+        receipts,
+      })
+      closers.unshift(async () => custody.close())
+
       let ready = false
       const routes: Route[] = [
         ...publicRoutes({
@@ -183,6 +204,8 @@ export class SalusNode {
           custody: records.custody,
           ingest: records.ingest,
           vault: stores.vault,
+          reader: records.reader,
+          mandateOf: (delegate) => consent.compartmentsOf(delegate),
           logImport: (staff, report) => identity.logImport(staff, report),
           logOwnList: (holder, count) => identity.logOwnList(holder, count),
           setCard: async (holder, card) =>
@@ -191,12 +214,14 @@ export class SalusNode {
         ...governanceRoutes({ access: ledger.access, organisation, clock, random }),
         ...identity.routes,
         ...consent.routes,
+        ...custody.routes,
       ]
       const server = new HttpServer({
         routes,
         sessions,
         clock,
         random,
+        errorForms: [{ prefix: '/fhir', form: fhirErrorForm }],
         title: `Salus node of ${config.org}`,
         version: VERSION,
         ...(onAccess === undefined ? {} : { onAccess }),
@@ -214,6 +239,7 @@ export class SalusNode {
         records,
         consent,
         identity,
+        custody,
         factLog,
         trail,
         server,
@@ -229,6 +255,7 @@ export class SalusNode {
   close(): Promise<void> {
     this.#closed ??= (async () => {
       await this.#server.close()
+      this.custody.close()
       this.consent.close()
       await this.factLog.close()
       await this.ledger.close()

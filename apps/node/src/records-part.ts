@@ -28,6 +28,8 @@ export interface RecordsPart {
   readonly ingest: Ingest
   readonly source: CustodyRecordSource
   readonly owners: OwnerDirectory
+  /** The public key to seal to for an enrolled owner's compartment. */
+  target(owner: OwnerRow, compartment: Parameters<typeof cardEntry>[1]): CompartmentTarget | undefined
   /** Where events go that concern no patient. */
   readonly organisationOwner: Uint8Array
 }
@@ -108,7 +110,7 @@ export async function openRecordsPart(parts: {
       return wrapForOwner({ custody, reader, chainId, random, target }, row, { everything: rewrapEverything })
     },
   }
-  return { custody, index, reader, search, ingest, source, owners, organisationOwner }
+  return { custody, index, reader, search, ingest, source, owners, organisationOwner, target }
 }
 
 async function ensureOwner(

@@ -79,6 +79,13 @@ export class Delegations {
     return scope.compartments
   }
 
+  /** Whose record a delegation is over, where its mandate was shown here. */
+  ownerOf(delegation: Uint8Array): Uint8Array | undefined {
+    return this.#parts.sql
+      .prepare('SELECT owner FROM consent_mandate WHERE d = ?')
+      .get<{ owner: Uint8Array }>(delegation)?.owner
+  }
+
   /** Forgets the mandates over an owner's record. */
   removeOwner(owner: Uint8Array): void {
     this.#parts.sql.prepare('DELETE FROM consent_mandate WHERE owner = ?').run(owner)

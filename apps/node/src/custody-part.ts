@@ -1,0 +1,321 @@
+import type { AuditTrail } from '@salus/audit'
+import type { Access } from '@salus/consent/service'
+import { AppError, bytes, fromUtf8, list, object, optional, toBase64url } from '@salus/core'
+import type { Timer } from '@salus/host'
+import { erasedArgs, erasureEffect, type Receipt, signReceipt } from '@salus/identity'
+import { signBody } from '@salus/ledger'
+import { encodeReceipt } from '@salus/log'
+import {
+  catchUpIndex,
+  Erasure,
+  type ErasureReceipts,
+  exportArchive,
+  fhirRoutes,
+  importArchive,
+  organisationPolicy,
+  type RecordAccess,
+  replayMarkers,
+  resumeRotations,
+} from '@salus/records'
+import { type Holder, json, type Route, bytes as rawAnswer, route } from '@salus/server'
+import type { NodeAccessLog } from './access-log.ts'
+import type { ConsentPart } from './consent-part.ts'
+import type { FactLog } from './fact-log.ts'
+import type { NodeConfig, NodeHost } from './host.ts'
+import type { LedgerPart } from './ledger-part.ts'
+import type { Organisation } from './organisation.ts'
+import type { KeystoreOwnerKeys } from './owner-keys.ts'
+import type { Receipts } from './receipts.ts'
+import type { RecordsPart } from './records-part.ts'
+import type { Stores } from './stores.ts'
+
+const DAY_MS = 86_400_000
+const BODY_LIFE_MS = 5 * 60_000
+const MAX_ARCHIVE_BYTES = 300 * 1024 * 1024
+/** Receipts that an export carries: the newest accesses, so that one file stays one file. */
+const RECEIPTS_PER_EXPORT = 1_000
+
+/** What an organisation owes the owner of a record: to hand it over, to take it in, to erase it; and the FHIR surface. */
+export interface CustodyPart {
+  readonly erasure: Erasure
+  readonly routes: readonly Route[]
+  close(): void
+}
+
+export interface CustodyPartParts {
+  readonly config: NodeConfig
+  readonly host: NodeHost
+  readonly stores: Stores
+  readonly organisation: Organisation
+  readonly keys: KeystoreOwnerKeys
+  readonly ledger: LedgerPart
+  readonly factLog: FactLog
+  readonly records: RecordsPart
+  readonly consent: ConsentPart
+  readonly accessLog: NodeAccessLog
+  readonly trail: AuditTrail
+  readonly receipts: Receipts
+}
+
+/** Completes what a crash or a restored backup left undone, before anything is served. */
+export async function mendCustody(
+  parts: Pick<CustodyPartParts, 'host' | 'stores' | 'keys' | 'factLog' | 'records'>,
+): Promise<void> {
+  const { host, stores, keys, factLog, records } = parts
+  const { custody, index, reader } = records
+  const common = { custody, index, reader, keys, vault: stores.vault, clock: host.clock, random: host.random }
+  await resumeRotations(common)
+  await replayMarkers(common, factLog.tiles.leaves())
+  await catchUpIndex({ custody, index, reader, keys })
+}
+
+export function openCustodyPart(parts: CustodyPartParts): CustodyPart {
+  const { config, host, stores, organisation, keys, ledger, factLog, records, consent, accessLog } = parts
+  const { clock, random } = host
+  const { custody, index, reader, search, ingest } = records
+  const { ridKey } = organisation
+  const { chainId } = ledger.access
+  const jurisdictions = jurisdictionsOf(config.jurisdiction ?? 'US')
+  const erasure = new Erasure({
+    custody,
+    index,
+    reader,
+    keys,
+    random,
+    vault: stores.vault,
+    log: factLog,
+    ingest,
+    clock,
+    retention: (days) => erasureEffect({ jurisdictions, dataClass: 'chart', ...days }),
+    receipts: erasureReceipts(parts),
+    endGrants: consent.endGrants,
+  })
+  const head = (): Access['head'] => {
+    const { height, timeMs } = ledger.engine.head()
+    return { height, ageMs: Math.max(0, clock.now() - timeMs) }
+  }
+  const logAccess = async (access: RecordAccess): Promise<void> => {
+    const { actor, owner, action, outcome, purpose, versions, queries } = access
+    await accessLog.record({
+      owner,
+      timeMs: clock.now(),
+      kind: action === 'read' ? 'read' : action === 'search' ? 'search' : 'write',
+      outcome,
+      actor:
+        actor.kind === 'staff'
+          ? { org: config.org, practitioner: actor.practitioner }
+          : { org: config.org, holder: actor.delegation === undefined ? 'owner' : 'delegate' },
+      custodian: config.org,
+      purpose,
+      versions,
+      ...(queries.length === 0 ? {} : { query: queries.join('\n') }),
+      head: head(),
+    })
+  }
+  const delegated = (delegation: Uint8Array) => {
+    const owner = consent.delegations.ownerOf(delegation)
+    return owner === undefined ? undefined : new Set(consent.compartmentsOf({ owner, delegation }))
+  }
+  let timer: Timer | undefined
+  const daily = (): void => {
+    timer = clock.schedule(DAY_MS, () => {
+      void erasure
+        .destroyDue(random(16))
+        .catch(() => undefined)
+        .finally(daily)
+    })
+  }
+  daily()
+  return {
+    erasure,
+    routes: [
+      ...fhirRoutes({
+        custody,
+        reader,
+        search,
+        ingest,
+        ridKey,
+        clock,
+        random,
+        permits: organisationPolicy(delegated),
+        logAccess,
+      }),
+      ...ownerRoutes(parts, erasure, head, chainId),
+    ],
+    close: () => timer?.cancel(),
+  }
+}
+
+function ownerRoutes(
+  parts: CustodyPartParts,
+  erasure: Erasure,
+  head: () => Access['head'],
+  chainId: Uint8Array,
+): Route[] {
+  const { config, host, stores, organisation, keys, factLog, records, accessLog, trail, receipts } = parts
+  const { clock, random } = host
+  const { custody, index, reader, ingest } = records
+  const logged = (holder: Holder, kind: Access['kind'], note: string): Promise<unknown> =>
+    accessLog.record({
+      owner: ownerOf(holder),
+      timeMs: clock.now(),
+      kind,
+      outcome: 'permitted',
+      actor: { org: config.org, holder: 'owner' },
+      custodian: config.org,
+      purpose: 'PATRQT',
+      versions: [],
+      reasons: [note],
+      head: head(),
+    })
+  return [
+    {
+      method: 'GET',
+      path: '/me/export',
+      summary:
+        'Everything this organisation holds of me, as one archive: exact versions, a FHIR bundle, receipts',
+      audience: 'holder',
+      async handle({ actor }) {
+        const holder = actor as Holder
+        await logged(holder, 'export', 'archive')
+        const { text } = await exportArchive(
+          {
+            org: config.org,
+            chainId,
+            custody,
+            reader,
+            keys,
+            clock,
+            async receiptsOf(owner) {
+              const { events } = trail.list(owner, { limit: RECEIPTS_PER_EXPORT })
+              const made = []
+              for (const { eventId, digest, salt, leafIndex } of events) {
+                const receipt = await receipts.ofFact({ kind: 2, fields: [eventId, digest], salt, leafIndex })
+                made.push(JSON.parse(encodeReceipt(receipt)) as unknown)
+              }
+              return made
+            },
+          },
+          ownerOf(holder),
+        )
+        return rawAnswer(text, 'application/json')
+      },
+    },
+    {
+      method: 'POST',
+      path: '/me/import',
+      summary: 'Bring an archive here: every version with its bytes, ids, numbers and origin',
+      audience: 'holder',
+      rawBody: 'application/json',
+      maxBodyBytes: MAX_ARCHIVE_BYTES,
+      async handle({ actor, body }) {
+        const holder = actor as Holder
+        const row = custody.owner(ownerOf(holder))
+        if (row === undefined) throw new AppError('NOT_FOUND', 'owner: enrol here first')
+        const report = await importArchive(
+          {
+            org: config.org,
+            ridKey: organisation.ridKey,
+            ingest,
+            custody,
+            index,
+            vault: stores.vault,
+            log: factLog,
+            keys,
+            chainId,
+            random,
+            target: records.target,
+          },
+          row,
+          fromUtf8(body),
+        )
+        await logged(holder, 'import', `versions:${report.imported}`)
+        return json(report)
+      },
+    },
+    route<{ oids?: Uint8Array[] }>({
+      method: 'POST',
+      path: '/me/erase',
+      summary:
+        'Erase my record here, or some versions: what the law lets go is destroyed, the rest hidden until its date',
+      audience: 'holder',
+      maxBodyBytes: 4 * 1024 * 1024,
+      body: object('What to erase', {
+        oids: optional(list(bytes('Version', { length: 16 }), { min: 1, max: 100_000 })),
+      }),
+      async handle({ actor, body }) {
+        const holder = actor as Holder
+        const requestId = random(16)
+        await logged(holder, 'administer', 'erase')
+        const done = await erasure.erase(ownerOf(holder), {
+          requestId,
+          ...(body.oids === undefined ? {} : { oids: body.oids }),
+        })
+        return json({
+          requestId: toBase64url(requestId),
+          destroyed: done.destroyed,
+          restricted: done.restricted,
+          retainUntil: done.retainUntil ?? null,
+          receipts: done.receipts.map(({ bytes: form, sig }) => ({
+            bytes: toBase64url(form),
+            sig: toBase64url(sig),
+          })),
+        })
+      },
+    }),
+  ]
+}
+
+/** Only the owner herself: a delegate neither takes the whole record along nor erases it. */
+function ownerOf(holder: Holder): Uint8Array {
+  if (holder.delegation !== undefined)
+    throw new AppError('FORBIDDEN', 'session: only the owner herself may do this, not a delegate')
+  return holder.owner
+}
+
+/** Signs receipts and commits to them on the ledger (`records/erased`); the receipt itself stays off it. */
+function erasureReceipts({ config, host, organisation, ledger, records }: CustodyPartParts): ErasureReceipts {
+  const { clock, random } = host
+  const { access } = ledger
+  const issue = async (receipt: Receipt): Promise<{ bytes: Uint8Array; sig: Uint8Array }> => {
+    const signed = signReceipt(organisation.sign, access.chainId, receipt)
+    const args = erasedArgs(signed, random(32))
+    await access.execute(
+      signBody({
+        chainId: access.chainId,
+        call: 'records/erased',
+        args: { ...args },
+        untilMs: Math.max(clock.now(), access.head().timeMs) + BODY_LIFE_MS,
+        keys: [organisation.sign],
+        random,
+      }),
+    )
+    return signed
+  }
+  const common = (owner: Uint8Array, requestId: Uint8Array) => ({
+    v: 1,
+    org: config.org,
+    sub: records.custody.owner(owner)?.sub ?? new Uint8Array(32),
+    time: clock.now(),
+    requestId,
+  })
+  return {
+    erased: ({ owner, requestId, objects, method, keystoreGeneration }) =>
+      issue({
+        kind: 'erasure',
+        ...common(owner, requestId),
+        method,
+        objects: objects.slice(0, 10_000).map((oid) => oid),
+        count: objects.length,
+        keystoreGeneration,
+      }),
+    refused: ({ owner, requestId, count, effect, basis, retainUntil }) =>
+      issue({ kind: 'refusal', ...common(owner, requestId), count, effect, basis, retainUntil }),
+  }
+}
+
+/** `US-MA` is inside `US`: both rules hold, the longer one wins. */
+function jurisdictionsOf(place: string): string[] {
+  const [country = place] = place.split('-')
+  return place === country ? [country] : [place, country]
+}
