@@ -246,7 +246,7 @@ test('stopped, backed up, restored and audited; at the next start no other first
     '--root-file',
     'anna-keys/root',
   )
-  expect([restored.code, restored.document]).toMatchObject([0, { ok: true, org: 'st-anna', erasedAgain: 0 }])
+  expect([restored.code, restored.document]).toMatchObject([0, { ok: true, org: 'st-anna', removed: 0 }])
   const audited = await json('audit', 'anna-2', '--quiet', '--genesis', started.genesisId)
   expect([audited.code, audited.document.findings]).toEqual([0, []])
 

@@ -110,11 +110,12 @@ export async function organisationDirectory({ versions = 6 } = {}): Promise<Orga
     })
   }
 
-  const owner = random(16)
-  custody.addOwner({ owner, rid: random(16), kind: 'patient', status: 'unclaimed' })
   const oids: Uint8Array[] = []
   const addresses: Uint8Array[] = []
   async function addVersion(): Promise<void> {
+    // An owner each: their keys are not here, so nothing of theirs could be put under new ones.
+    const owner = random(16)
+    custody.addOwner({ owner, rid: random(16), kind: 'patient', status: 'unclaimed' })
     const oid = random(16)
     const bytes = sealObject({
       oid,

@@ -55,11 +55,11 @@ async function erase(count: number): Promise<void> {
   await log.close()
 }
 
-test('what was erased after the backup does not come back: the newer log’s tombstones are replayed first', async () => {
+test('what was erased after the backup does not come back: the newer log’s markers are replayed first', async () => {
   expect((await line('backup', 'anna', 'bk', '--root-file', 'root')).code).toBe(0)
   await erase(2)
   const restored = await line('restore', 'bk', 'again', '--root-file', 'root', '--log', 'anna/log', '--json')
-  expect([restored.code, JSON.parse(restored.out)]).toMatchObject([0, { tombstones: 2, erasedAgain: 2 }])
+  expect([restored.code, JSON.parse(restored.out)]).toMatchObject([0, { removed: 2, restricted: 0 }])
   const { code, out } = await line('audit', 'again', '--json', '--quiet')
   expect([code, JSON.parse(out)]).toMatchObject([
     0,
@@ -74,7 +74,7 @@ test('a tombstone in the backup’s own log is replayed too', async () => {
   await erase(1)
   await line('backup', 'anna', 'bk', '--root-file', 'root')
   const restored = await line('restore', 'bk', 'again', '--root-file', 'root', '--json')
-  expect(JSON.parse(restored.out)).toMatchObject({ tombstones: 1, erasedAgain: 1 })
+  expect(JSON.parse(restored.out)).toMatchObject({ removed: 1 })
 })
 
 test('a log that does not go on from the backup’s is refused, and nothing is left', async () => {

@@ -1,4 +1,4 @@
-import { AppError, decode, fromUtf8, parseNote, signingKey, verifierKey } from '@salus/core'
+import { AppError, fromHex, fromUtf8, signingKey, type VerifierKey, verifierKey } from '@salus/core'
 import type { Clock, Disk, Random } from '@salus/host'
 import { openSql } from '@salus/host/system'
 import {
@@ -9,7 +9,14 @@ import {
   restoreKeystore,
 } from '@salus/keys/organisation'
 import { factLogOrigin, verifyLog } from '@salus/log'
-import { CustodyStore } from '@salus/records'
+import {
+  CustodyStore,
+  markerOf,
+  RecordReader,
+  replayMarkers,
+  resumeRotations,
+  TokenIndex,
+} from '@salus/records'
 import { Vault } from '@salus/vault'
 import { LAYOUT } from '../audit/layout.ts'
 import { copyFile, filesBelow } from './files.ts'
@@ -36,10 +43,10 @@ export interface RestoreOptions {
 
 export interface Restored {
   readonly manifest: Manifest
-  /** Opaque ids in the log of what was erased, also since the backup. */
-  readonly tombstones: number
-  /** Versions that the backup brought back, and that are gone again. */
-  readonly erasedAgain: number
+  /** Versions that the backup brought back although they were erased since, and that are gone again. */
+  readonly removed: number
+  /** Versions that are hidden again until the law's date. */
+  readonly restricted: number
 }
 
 /**
@@ -66,11 +73,10 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     const keystore = await restoreKeystore({ disk, path: LAYOUT.keystore, root, random, clock, backup })
     try {
       if (newer !== undefined) await takeNewerLog(disk, newer, keystore, manifest)
-      const tombstones = await tombstonesIn(disk, logKey(keystore, manifest))
-      const erasedAgain = await eraseAgain(options, tombstones)
-      // What deleted pages and the backup's keystore hold opens to nothing under the new generation.
+      const erased = await eraseAgain(options, keystore, logKey(keystore, manifest))
+      // What deleted pages of the keystore hold opens to nothing under the new generation.
       await keystore.rotate()
-      return { manifest, tombstones: tombstones.length, erasedAgain }
+      return { manifest, ...erased }
     } finally {
       await keystore.close()
     }
@@ -79,9 +85,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   }
 }
 
-const originOf = ({ chain, org }: Manifest): string => factLogOrigin(hexBytes(chain), org)
-const hexBytes = (hex: string): Uint8Array =>
-  Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+const originOf = ({ chain, org }: Manifest): string => factLogOrigin(fromHex(chain), org)
 
 /** The key under which the organisation's log is verified: the newest that the keystore holds. */
 function logKey(keystore: Keystore, manifest: Manifest) {
@@ -102,7 +106,6 @@ async function takeNewerLog(
 ): Promise<void> {
   const note = await disk.read(`${LAYOUT.log}/checkpoint`)
   const held = note === undefined ? [] : [fromUtf8(note)]
-  for (const one of held) parseNote(one)
   const { ok, problems } = await verifyLog(newer.disk, newer.path, logKey(keystore, manifest), { held })
   if (!ok)
     throw new AppError(
@@ -116,14 +119,16 @@ async function takeNewerLog(
   }
 }
 
-/** Opaque ids of the tombstones in the log: leaves in clear, `tuple(4, oid)`. */
-async function tombstonesIn(disk: Disk, key: ReturnType<typeof verifierKey>): Promise<Uint8Array[]> {
-  const found: Uint8Array[] = []
+/** Holds the restored stores against the markers in the log, exactly as a node does before it serves. */
+async function eraseAgain(
+  { disk, folder, clock, random }: RestoreOptions,
+  keystore: Keystore,
+  key: VerifierKey,
+): Promise<Pick<Restored, 'removed' | 'restricted'>> {
+  const leaves: Uint8Array[] = []
   const { ok, problems } = await verifyLog(disk, LAYOUT.log, key, {
     onLeaf(leaf) {
-      if (leaf.length !== TOMBSTONE_BYTES) return
-      const parts = decode(leaf)
-      if (Array.isArray(parts) && parts[0] === 4 && parts[1] instanceof Uint8Array) found.push(parts[1])
+      if (markerOf(leaf) !== undefined) leaves.push(leaf.slice())
     },
   })
   if (!ok)
@@ -131,31 +136,20 @@ async function tombstonesIn(disk: Disk, key: ReturnType<typeof verifierKey>): Pr
       'BACKUP',
       `${problems[0]?.file ?? LAYOUT.log}: ${problems[0]?.what ?? 'does not verify'}`,
     )
-  return found
-}
-
-/** Array head, the number 4, head of a byte string, 16 bytes. */
-const TOMBSTONE_BYTES = 19
-
-async function eraseAgain(options: RestoreOptions, tombstones: readonly Uint8Array[]): Promise<number> {
-  const { disk, folder, clock } = options
-  if ((await disk.stat(LAYOUT.custody)) === undefined) return 0
+  if ((await disk.stat(LAYOUT.custody)) === undefined) return { removed: 0, restricted: 0 }
+  const { KeystoreOwnerKeys } = await import('@salus/node')
   const custody = new CustodyStore(openSql(`${folder}/${LAYOUT.custody}`, { durable: true }))
+  const index = openSql(`${folder}/${LAYOUT.index}`, { durable: false })
   const vault = await Vault.open({ disk, path: LAYOUT.vault, clock })
   try {
-    const rows = tombstones.flatMap((oid) => custody.version(oid) ?? [])
-    await vault.erase(rows.map(({ address }) => address))
-    custody.sql.transaction(() =>
-      custody.removeVersions(
-        rows.map(({ oid }) => oid),
-        clock.now(),
-      ),
-    )
-    return rows.length
+    const keys = new KeystoreOwnerKeys(keystore, random)
+    const reader = new RecordReader({ vault, keys })
+    const parts = { custody, index: new TokenIndex(index), reader, keys, vault, clock, random }
+    await resumeRotations(parts)
+    return await replayMarkers(parts, leaves)
   } finally {
     await vault.close()
+    index.close()
     custody.sql.close()
-    // A projection that may still find what is gone; the next start builds it again.
-    for (const suffix of ['', '-wal', '-shm']) await disk.remove(`${LAYOUT.index}${suffix}`)
   }
 }

@@ -74,7 +74,7 @@ export const restore: Command = {
   positionals: 'IN DIR',
   positionalsMax: 2,
   about:
-    'DIR must not exist. Every file is compared with the manifest. Erasures are replayed from the tombstones in the log\nbefore anything can be served; give the newest copy of the log with --log where it survived, or erasures since the\nbackup are not known, and the ledger will refuse the older log as rolled back.',
+    'DIR must not exist. Every file is compared with the manifest. Erasures are replayed from the markers in the log\nbefore anything can be served; give the newest copy of the log with --log where it survived, or erasures since the\nbackup are not known, and the ledger will refuse the older log as rolled back.',
   flags: {
     ...ROOT_FLAGS,
     keys: { value: 'FILE', doc: 'Backup of the keys (default: IN.keys)' },
@@ -110,7 +110,7 @@ export const restore: Command = {
     const { clock, random } = io
     try {
       const at = `${dirname(folder)}${sep}${temporary}`
-      const { manifest, tombstones, erasedAgain } = await restoreBackup({
+      const { manifest, removed, restricted } = await restoreBackup({
         from: io.disk(from),
         shown: source,
         keys,
@@ -132,12 +132,12 @@ export const restore: Command = {
           org: manifest.org,
           dir: folder,
           files: manifest.files.length,
-          tombstones,
-          erasedAgain,
+          removed,
+          restricted,
         })
       else
         io.out(
-          `${manifest.org}: restored into ${dir}\n  ${manifest.files.length} files, ${tombstones} tombstones replayed, ${erasedAgain} record versions erased again\n  next: salus audit ${dir}\n`,
+          `${manifest.org}: restored into ${dir}\n  ${manifest.files.length} files; ${removed} record versions erased again, ${restricted} hidden again\n  next: salus audit ${dir}\n`,
         )
       return 0
     } catch (error) {
