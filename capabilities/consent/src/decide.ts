@@ -190,9 +190,9 @@ function credentialHolds(request: ReleaseRequest, { credential }: DecisionState)
  * Terms with a mandate need its delegation active at every release; a link key that belongs to a delegate signs
  * only terms with that delegation's mandate, so an ended delegate cannot pass for the patient.
  */
-function mandateHolds(
+export function mandateHolds(
   terms: Terms,
-  { delegation, chainId }: DecisionState,
+  { delegation, chainId }: Pick<DecisionState, 'delegation' | 'chainId'>,
   linkDelegation: Uint8Array | undefined,
   latestMs: number,
 ): boolean {

@@ -10,25 +10,24 @@ import {
   verifyAs,
 } from '@salus/core'
 import { memoryNetwork, seededRandom } from '@salus/host'
-import { newKeyring, openSharedSections } from '@salus/keys'
+import { newKeyring } from '@salus/keys'
 import { decodeBody, type Item } from '@salus/ledger'
 import { connect, withToken } from '@salus/sdk'
 import { HttpServer, json, OrgMessages, type Route, bytes as rawAnswer, Sessions } from '@salus/server'
 import { describe, expect, test } from 'vitest'
+import { ledgerIdOf } from '../../contract/ids.ts'
 import { chainId, fixed, HOUR, keyOf } from '../../testing/sample.ts'
 import { A, B, clinician, ownerAtA, ownerAtB, twoHouses } from '../../testing/two-houses.ts'
+import { delegateArgs, signMandate } from '../delegation.ts'
 import { consentRoutes, orgWire } from '../service/index.ts'
 import { withText } from '../template.ts'
 import { encodeTerms } from '../terms.ts'
 import {
   type Choices,
   checkPreview,
-  draftDelegation,
   draftTerms,
-  endDelegation,
   grantsAt,
   listGrants,
-  makeDelegation,
   makeGrant,
   previewGrant,
   previewState,
@@ -250,7 +249,13 @@ describe('a grant from a device', () => {
     expect((await listGrants(plain, { keyring: kept })).map(({ row }) => row?.state)).toEqual(['active'])
 
     ledger.stop()
-    const revoked = await revokeGrant(plain, { g: made.g, keyring: kept, custodian: plain, context })
+    const revoked = await revokeGrant(plain, {
+      g: made.g,
+      keyring: kept,
+      custodian: plain,
+      context,
+      waitMs: 100,
+    })
     expect(revoked).toEqual({ honoured: true, recalled: false, final: undefined })
     expect((await grantsAt(home))[0]?.withdrawn).toBe(true)
   })
@@ -278,47 +283,39 @@ describe('a grant from a device', () => {
   })
 })
 
-describe('a delegation from a device', () => {
-  test('lets the delegate see her categories only, and ends', async () => {
-    const { a, clock, keyring, context, plain, home, token, lab } = served()
+describe('a delegate on her device', () => {
+  test('sees what her mandate names, once she showed it and while it is active', async () => {
+    const { a, clock, ledger, keyring, context, plain, home, token, lab } = served()
     lab('o-1')
     a.records.add(ownerAtA, { resourceType: 'Condition', id: 'c' }, { compartment: 'mental' })
-    const compartments = ['labs', 'medication'] as const
-    const draft = draftDelegation(keyring, {
-      compartments,
-      actions: ['read', 'search'],
-      until: clock.now() + 5 * HOUR,
-      evidence: { kind: 'parental-responsibility' },
-      context,
+    const controller = keyOf('delegation')
+    const mandate = signMandate({
+      mandate: {
+        v: 1,
+        d: ledgerIdOf(controller.publicKey),
+        scope: { compartments: ['labs', 'medication'], actions: ['read', 'search'] },
+        until: clock.now() + 5 * HOUR,
+        evidence: { kind: 'parental-responsibility' },
+      },
+      salt: fixed('mandate salt'),
+      controller,
+      chainId,
     })
-    const kept = withController(keyring, draft.controller)
-    const device = sealKeyPair(fixed('delegate device'))
-    const pack = await makeDelegation(home, {
-      draft,
-      keyring: kept,
-      to: device.publicKey,
-      compartments,
-      orgs: [A, B],
-      context,
-    })
-    const opened = openSharedSections(pack.sections, device)
-    expect(opened.keys.map(({ category }) => category)).toEqual(['medication', 'labs'])
-    expect(equal(opened.d, draft.d)).toBe(true)
+    const args = delegateArgs(mandate)
+    ledger.delegations.set(toHex(args.d), args)
 
-    const hers = withToken(plain, token({ owner: ownerAtA, delegation: draft.d }))
-    const terms = draftTerms(kept, { choices: choices(clock.now()), context })
+    const hers = withToken(plain, token({ owner: ownerAtA, delegation: args.d }))
+    const terms = draftTerms(keyring, { choices: choices(clock.now()), context })
     const input = { terms: terms.encoded, chainId, custodianKey: a.keys.sign.publicKey }
     await expect(previewGrant(hers, input)).rejects.toMatchObject({ code: 'FORBIDDEN' })
-    await showMandate(hers, pack)
+    await showMandate(hers, { mandate })
     const shown = await previewGrant(hers, input)
     expect([shown.statement.n, shown.statement.m]).toEqual([1, 1])
     expect(a.access.of('preview').at(-1)?.actor).toEqual({ org: A, holder: 'delegate' })
     expect(await grantsAt(hers)).toEqual([])
-    await expect(showMandate(home, pack)).rejects.toMatchObject({ code: 'MANDATE_REFUSED' })
+    await expect(showMandate(home, { mandate })).rejects.toMatchObject({ code: 'MANDATE_REFUSED' })
 
-    const after = await endDelegation(home, { d: draft.d, compartments, keyring: kept, context })
-    expect(after.sections.labs.epochs).toHaveLength(2)
-    expect(after.sections.mental.epochs).toHaveLength(1)
+    ledger.delegations.set(toHex(args.d), { ...args, revokedMs: ledger.head().timeMs })
     await expect(previewGrant(hers, input)).rejects.toMatchObject({ code: 'FORBIDDEN' })
   })
 })

@@ -1,12 +1,4 @@
-export {
-  type DelegatePackage,
-  type DelegationDraft,
-  delegateLinkName,
-  draftDelegation,
-  endDelegation,
-  makeDelegation,
-  showMandate,
-} from './delegation.ts'
+export { showMandate } from './delegation.ts'
 export { type Choices, type DeviceContext, type Draft, draftTerms, withController } from './draft-terms.ts'
 export { grantRow, grantsAt, type HeldGrant, listGrants, type OwnGrant } from './list-grants.ts'
 export {
@@ -19,3 +11,4 @@ export {
 } from './make-grant.ts'
 export { type OrganisationCard, organisationOf } from './organisation.ts'
 export { checkPreview, previewGrant, previewState, type SignedPreview } from './preview-grant.ts'
+export { relinkGrants } from './relink-grants.ts'

@@ -8,6 +8,7 @@ import {
   object,
   oneOf,
   optional,
+  type SigningKey,
   sha256,
   text,
   toBase64url,
@@ -65,8 +66,8 @@ export async function makeGrant(
     readonly draft: Draft
     readonly keyring: Keyring
     readonly context: DeviceContext
-    /** A delegate's own link key at the custodian goes by another name in her keyring. */
-    readonly linkName?: string
+    /** A delegate's own link key at the custodian; the keyring's where left out. */
+    readonly link?: SigningKey
   },
 ): Promise<MadeGrant> {
   const { draft, keyring, context } = input
@@ -77,7 +78,7 @@ export async function makeGrant(
       'KEYRING_CONTROLLER',
       'draft: its key is not in the keyring; add it with withController and store the keyring first',
     )
-  const link = linkKey(keyring, input.linkName ?? terms.custodian)
+  const link = input.link ?? linkKey(keyring, terms.custodian)
   if (link === undefined)
     throw new AppError('KEYRING_LINK', 'custodian: the keyring has no link key for it; enrol there first', {
       org: terms.custodian,
@@ -203,9 +204,11 @@ export async function revokeGrant(
     /** A connection to the custodian; needs no session. */
     readonly custodian: Connection
     readonly context: DeviceContext
+    /** How long to wait for the ledger, ms; the custodian's answer does not wait for it. */
+    readonly waitMs?: number
   },
 ): Promise<Revoked> {
-  const { g, keyring, custodian, context } = input
+  const { g, keyring, custodian, context, waitMs = 15_000 } = input
   const { chainId, random, clock } = context
   const controller = keyring.controllers.find(({ id }) => equal(id, g))
   if (controller === undefined)
@@ -220,7 +223,7 @@ export async function revokeGrant(
   })
   const [direct, ledger] = await Promise.allSettled([
     sendFor(custodian, 'POST', '/revocations', revokedForm, { json: itemJson(body) }),
-    execute(home, body),
+    execute(home, body, waitMs),
   ])
   if (direct.status === 'rejected' && ledger.status === 'rejected') throw direct.reason
   return {

@@ -1,6 +1,7 @@
 import { AppError, equal, type Random, type SignedForm, sha256, toHex, verifyAs } from '@salus/core'
 import { decodeBody } from '@salus/ledger'
 import { type ConditionKinds, noConditions } from '../conditions.ts'
+import { mandateHolds } from '../decide.ts'
 import { decodeMandate } from '../delegation.ts'
 import { type Preview, type PreviewStatement, preview, shownHashOf, signPreview } from '../preview.ts'
 import type { RecordSource } from '../record-source.ts'
@@ -56,9 +57,36 @@ export class Custodian {
     const link = links.ownerOf(pack.link.key)
     if (link === undefined || !verifyTermsLink(pack.link.key, ledger.chainId, pack.terms, pack.link.sig))
       return refuse('link', 'is not a key registered here, or did not sign these terms')
+    const state = decisionState(this.#parts, terms)
+    if (!mandateHolds(terms, state, link.delegation, Math.max(state.head.timeMs, state.clockMs)))
+      return refuse('mandate', 'must be of the delegate whose key signed, active, and cover these terms')
     checkText(terms, this.#kinds)
     grants.add({ g, role: 'custodian', owner: link.owner, carried: pack })
     return { owner: link.owner }
+  }
+
+  /**
+   * A person's link key was replaced, and her newer one signs the terms of a grant that is kept here: it goes on.
+   * `linkKey` is the one of her session. Throws AppError `NOT_FOUND`, `FORBIDDEN`, `BAD_SIGNATURE`.
+   */
+  relink(
+    { owner, delegation, linkKey }: Acting & { readonly linkKey: Uint8Array },
+    { g, sig }: { readonly g: Uint8Array; readonly sig: Uint8Array },
+  ): void {
+    const { grants, ledger } = this.#parts
+    if (delegation !== undefined)
+      throw new AppError('FORBIDDEN', 'session: is a delegate’s; her key stays with her delegation')
+    const grant = grants.get(g)
+    if (grant === undefined || grant.role !== 'custodian' || !equal(grant.owner, owner))
+      throw new AppError('NOT_FOUND', 'g: is no grant over your record here')
+    if (decodeTerms(grant.carried.terms).mandate !== undefined)
+      throw new AppError('FORBIDDEN', 'g: was made by a delegate, whose own key signs its terms')
+    if (!verifyTermsLink(linkKey, ledger.chainId, grant.carried.terms, sig))
+      throw new AppError(
+        'BAD_SIGNATURE',
+        'sig: is not over the terms of this grant by the key of this session',
+      )
+    grants.setLink(grant, { key: linkKey, sig })
   }
 
   /** Answers a release request with a signed reply or a signed refusal. */

@@ -64,18 +64,19 @@ export class GrantStore {
 
   /** Keeps a grant; the same grant again changes nothing. One that was withdrawn before it came is kept as such. */
   add({ g, role, owner, carried }: Pick<StoredGrant, 'g' | 'role' | 'owner' | 'carried'>): void {
-    const sealed = gcmSeal({
-      key: this.#key,
-      aad: g,
-      plaintext: encode(carried as unknown as CborValue),
-      random: this.#random,
-    })
+    const sealed = this.#seal(g, carried)
     this.#sql
       .prepare(
         `INSERT OR IGNORE INTO consent_grant
            VALUES (?1, ?2, ?3, ?4, EXISTS (SELECT 1 FROM consent_withdrawn WHERE g = ?1), 0, ?5)`,
       )
       .run(g, role, owner, sealed, FIRST_PREV)
+  }
+
+  /** Puts a newer link key's signature in place of the one that came with the terms. */
+  setLink({ g, carried }: Pick<StoredGrant, 'g' | 'carried'>, link: CarriedTerms['link']): void {
+    const sealed = this.#seal(g, { ...carried, link })
+    this.#sql.prepare('UPDATE consent_grant SET sealed = ? WHERE g = ?').run(sealed, g)
   }
 
   get(g: Uint8Array): StoredGrant | undefined {
@@ -165,6 +166,11 @@ export class GrantStore {
           .run(owner)
       this.#sql.prepare('DELETE FROM consent_grant WHERE owner = ?').run(owner)
     })
+  }
+
+  #seal(g: Uint8Array, carried: CarriedTerms): Uint8Array {
+    const plaintext = encode(carried as unknown as CborValue)
+    return gcmSeal({ key: this.#key, aad: g, plaintext, random: this.#random })
   }
 
   #from(row: SqlRow): StoredGrant {

@@ -1,12 +1,13 @@
 import { AppError, fromUtf8, type SignedForm, toHex, utf8 } from '@salus/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fixed, HOUR, keyOf, sampleRequest, sampleTerms } from '../../testing/sample.ts'
+import { chainId, fixed, HOUR, keyOf, linkKey, sampleRequest, sampleTerms } from '../../testing/sample.ts'
 import { A, B, clinician, ownerAtA, ownerAtB, twoHouses } from '../../testing/two-houses.ts'
 import { openPreview } from '../preview.ts'
 import { openRefusal } from '../release-reply.ts'
 import { signRequest } from '../release-request.ts'
 import { encodeTerms } from '../terms.ts'
+import { signTermsLink } from '../terms-link.ts'
 import { COMPARTMENTS } from '../vocabulary.ts'
 import { Leases } from './leases.ts'
 import type { OrganisationKeysView } from './ports.ts'
@@ -102,6 +103,37 @@ describe('a release under a grant', () => {
       expect(houses.a.records.opened, name).toEqual([])
       expect(houses.b.leases.count(), name).toBe(0)
     }
+  })
+
+  test('goes on under the person’s newer link key only for what that key signed', async () => {
+    const { a, links, custodian, grant, grantee, lab } = twoHouses()
+    const version = lab('o-1')
+    const g = await grant()
+    const newer = keyOf('newer link')
+    links.clear()
+    links.set(toHex(newer.publicKey), { owner: ownerAtA })
+    const asked = () => grantee.ask(g, read(version), clinician)
+    await expect(asked()).rejects.toMatchObject({ code: 'RELEASE_REFUSED' })
+    const terms = a.grants.get(g)?.carried.terms ?? new Uint8Array()
+    const session = { owner: ownerAtA, linkKey: newer.publicKey }
+    const good = { g, sig: signTermsLink(newer, chainId, terms) }
+    const code = (acting: Parameters<typeof custodian.relink>[0], link: typeof good) => {
+      try {
+        custodian.relink(acting, link)
+        return 'taken'
+      } catch (error) {
+        return (error as AppError).code
+      }
+    }
+    expect([
+      code(session, { g, sig: signTermsLink(linkKey, chainId, terms) }),
+      code({ ...session, owner: fixed('someone').slice(0, 16) }, good),
+      code({ ...session, delegation: g }, good),
+      code(session, { ...good, g: fixed('none').slice(0, 16) }),
+    ]).toEqual(['BAD_SIGNATURE', 'NOT_FOUND', 'FORBIDDEN', 'NOT_FOUND'])
+    await expect(asked()).rejects.toMatchObject({ code: 'RELEASE_REFUSED' })
+    expect(code(session, good)).toBe('taken')
+    expect((await asked()).versions).toHaveLength(1)
   })
 
   test('what does not exist, is another’s, or is outside the scope cannot be told apart', async () => {

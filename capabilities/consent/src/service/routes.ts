@@ -70,6 +70,25 @@ export function consentRoutes(parts: ConsentRoutesParts): Route[] {
       reply: heldGrantsForm,
       handle: ({ actor }) => json({ grants: custodian.grantsOf(actor as Holder).map(heldGrantJson) }),
     },
+    route<{ links: { g: Uint8Array; sig: Uint8Array }[] }>({
+      method: 'POST',
+      path: '/me/grants/links',
+      summary: 'My link key here is new: the terms of my grants, signed with it, so that they go on',
+      audience: 'holder',
+      body: object('Grants that go on', {
+        links: list(
+          object('', {
+            g: bytes('Grant', { length: 16 }),
+            sig: bytes('Type terms-link, by the link key of this session', { length: 64 }),
+          }),
+          { min: 1, max: 500 },
+        ),
+      }),
+      handle({ actor, body }) {
+        for (const link of body.links) custodian.relink(actor as Holder, link)
+        return json({})
+      },
+    }),
     route<SignedMandate>({
       method: 'POST',
       path: '/me/mandate',
