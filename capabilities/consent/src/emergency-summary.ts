@@ -89,6 +89,30 @@ const SECTIONS: readonly Section[] = [
 /** LOINC: ABO and Rh group; ABO group; Rh. SNOMED CT: blood group and Rh type. */
 const BLOOD_GROUP = new Set(['882-1', '883-9', '10331-7', '34530-6', '365636006', '112143006'])
 
+const SECTION_TYPES = new Set([
+  'Patient',
+  'AllergyIntolerance',
+  'MedicationRequest',
+  'MedicationStatement',
+  'Condition',
+  'Immunization',
+  'DeviceUseStatement',
+  'Consent',
+])
+
+/** Whether a record with these labels may have a place in a summary, so that others need not be opened. */
+export function maySupplySummary({
+  type,
+  codes,
+}: {
+  readonly type: string
+  readonly codes: readonly { readonly code: string }[]
+}): boolean {
+  return (
+    SECTION_TYPES.has(type) || (type === 'Observation' && codes.some(({ code }) => BLOOD_GROUP.has(code)))
+  )
+}
+
 function codings(concept: unknown): { system: unknown; code: unknown }[] {
   const list = (concept as { coding?: unknown } | undefined)?.coding
   return Array.isArray(list) ? (list as { system: unknown; code: unknown }[]) : []

@@ -20,7 +20,7 @@ import type { Access } from './ports.ts'
 
 const BODY_LIFE_MS = 5 * 60_000
 const HOUR_MS = 3_600_000
-/** How often an event that the ledger is owed is tried again. */
+/** How often an event that the ledger is owed is tried again, where no block tells that it moves. */
 const RETRY_MS = 60_000
 /** What tells that the ledger does not move, and not that it said no. */
 const STANDS_STILL = new Set([
@@ -93,8 +93,11 @@ export class BreakGlass {
   constructor(parts: BreakGlassParts) {
     this.#parts = parts
     const nowMs = parts.clock.now()
-    for (const { b, phase, untilMs } of parts.store.list())
+    for (const glass of parts.store.list()) {
+      const { b, phase, untilMs } = glass
       if (phase !== 'ended' && untilMs <= nowMs) parts.store.setPhase(b, 'ended')
+      else if (phase === 'open') this.#hold(glass, [])
+    }
     if (parts.store.owed().length > 0) this.#payLater()
   }
 
@@ -232,7 +235,7 @@ export class BreakGlass {
     if (ledger.query('consent', 'emergency', { b }) === undefined)
       throw new AppError('CONFLICT', 'b: the ledger does not have its event yet; review it when it has')
     await submit(this.#body('consent/reviewEmergency', { b, outcome }))
-    await access.record({ ...this.#event(glass, staff.practitioner), note: `reviewed ${outcome}` })
+    await access.record({ ...this.#event(glass, staff.practitioner), note: `reviewed:${outcome}` })
   }
 
   /** Gives the ledger what it is owed, now. */
@@ -248,6 +251,13 @@ export class BreakGlass {
     }
   }
 
+  /** A block came: what the ledger is owed need not wait any longer. */
+  ledgerMoved(): void {
+    if (this.#retry === undefined) return
+    this.#retry.cancel()
+    this.#pay()
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#retry?.cancel()
@@ -261,16 +271,21 @@ export class BreakGlass {
     store.setPhase(glass.b, 'open')
     const answers = await askSummaries(this.#parts, glass, signers)
     const open = { ...glass, phase: 'open' as const }
-    const leftMs = glass.untilMs - clock.now()
-    if (leftMs <= 0 || this.#closed || store.get(glass.b)?.phase === 'ended')
+    if (glass.untilMs <= clock.now() || this.#closed || store.get(glass.b)?.phase === 'ended')
       return this.#view({ ...open, phase: 'ended' }, [])
+    this.#hold(open, answers)
+    return this.#view(open, answers)
+  }
+
+  /** Keeps answers until the glass ends by itself. */
+  #hold(glass: BrokenGlass, answers: readonly SummaryAnswer[]): void {
+    const { clock } = this.#parts
     this.#held.get(toHex(glass.b))?.timer.cancel()
     const timer = clock.schedule(
-      leftMs,
+      Math.max(0, glass.untilMs - clock.now()),
       () => void this.#end(glass, glass.practitioner).catch(() => undefined),
     )
     this.#held.set(toHex(glass.b), { answers, timer })
-    return this.#view(open, answers)
   }
 
   async #end(glass: BrokenGlass, practitioner: string): Promise<void> {
@@ -300,14 +315,16 @@ export class BreakGlass {
 
   #payLater(): void {
     if (this.#closed) return
-    this.#retry ??= this.#parts.clock.schedule(RETRY_MS, () => {
-      this.#retry = undefined
-      this.#paying = this.payLedger()
-        .catch(() => undefined)
-        .then(() => {
-          if (this.#parts.store.owed().length > 0) this.#payLater()
-        })
-    })
+    this.#retry ??= this.#parts.clock.schedule(RETRY_MS, () => this.#pay())
+  }
+
+  #pay(): void {
+    this.#retry = undefined
+    this.#paying = this.payLedger()
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#parts.store.owed().length > 0) this.#payLater()
+      })
   }
 
   #signersOf(glass: BrokenGlass): StaffSigner[] {

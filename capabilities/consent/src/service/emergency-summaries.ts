@@ -26,8 +26,10 @@ export interface SummaryRecords {
   exclusions(owner: Uint8Array): SummaryExclusions
   /** Seals the next version of `Bundle/id` in the compartment `emergency`; durable and logged when it resolves. */
   put(owner: Uint8Array, recordId: string, json: Uint8Array): Promise<void>
-  /** The newest version in the compartment `emergency`; undefined where there is none. */
-  current(owner: Uint8Array): CustodyVersion | undefined
+  /** The newest version of the summary `Bundle/id`; undefined where there is none. */
+  current(owner: Uint8Array, recordId: string): CustodyVersion | undefined
+  /** Whether records are arriving in bulk now: summaries wait until that is over. */
+  isBusy(): boolean
 }
 
 export interface SummariesParts {
@@ -83,14 +85,14 @@ export class EmergencySummaries {
 
   /** The summary as of now; undefined for somebody of whom nothing is held. */
   async ready(owner: Uint8Array): Promise<CustodyVersion | undefined> {
-    const { sql, records } = this.#parts
+    const { sql } = this.#parts
     const row = sql.prepare('SELECT stale FROM consent_summary WHERE owner = ?').get<{ stale: number }>(owner)
     if (row === undefined) this.markStale(owner)
-    if (row?.stale !== 0 || records.current(owner) === undefined) await this.#make(owner)
-    return records.current(owner)
+    if (row?.stale !== 0 || this.#current(owner) === undefined) await this.#make(owner)
+    return this.#current(owner)
   }
 
-  /** Makes what is waiting now, and resolves when it is done. */
+  /** Makes what is waiting now, unless records are arriving; resolves when it is done. */
   async flush(): Promise<void> {
     this.#timer?.cancel()
     this.#timer = undefined
@@ -110,7 +112,8 @@ export class EmergencySummaries {
 
   #schedule(): void {
     if (this.#closed) return
-    this.#timer ??= this.#parts.clock.schedule(QUIET_MS, () => {
+    this.#timer?.cancel()
+    this.#timer = this.#parts.clock.schedule(QUIET_MS, () => {
       this.#timer = undefined
       this.#work()
     })
@@ -122,6 +125,7 @@ export class EmergencySummaries {
         let failed = false
         for (const owner of owners) {
           if (this.#closed) return
+          if (this.#parts.records.isBusy()) return this.#schedule()
           // One that cannot be made now waits: `ready` tries again, and then tells whoever asked.
           const made = await this.#make(owner).then(
             () => true,
@@ -132,6 +136,14 @@ export class EmergencySummaries {
         if (failed) return
       }
     })
+  }
+
+  #current(owner: Uint8Array): CustodyVersion | undefined {
+    const { sql, records } = this.#parts
+    const row = sql
+      .prepare('SELECT bundle FROM consent_summary WHERE owner = ?')
+      .get<{ bundle: string }>(owner)
+    return row === undefined ? undefined : records.current(owner, `Bundle/${row.bundle}`)
   }
 
   #stale(limit: number): Uint8Array[] {

@@ -45,6 +45,7 @@ function ward() {
     read: async () => undefined,
     optedOut: (owner: Uint8Array) => optedOut.has(toHex(owner)),
   }
+  const importing = { now: false }
   const summaries = new EmergencySummaries({
     sql: a.sql,
     records: {
@@ -56,8 +57,9 @@ function ward() {
         expect(`${tree.resourceType}/${tree.id}`).toBe(recordId)
         a.records.add(owner, tree, { compartment: 'emergency' })
       },
-      current: (owner) =>
-        a.records.current(owner).findLast(({ labels }) => labels.compartment === 'emergency'),
+      current: (owner, recordId) =>
+        a.records.current(owner).findLast(({ labels }) => labels.recordId === recordId),
+      isBusy: () => importing.now,
     },
     custodian: { org: A, name: 'Hospital A' },
     serialise: json.serialise,
@@ -127,7 +129,19 @@ function ward() {
   const onNextBlock = (run: () => void) => {
     nextBlock = async () => run()
   }
-  return { ...houses, glass, glassWith, desk, summaries, notices, optedOut, seen, patients, onNextBlock }
+  return {
+    ...houses,
+    glass,
+    glassWith,
+    desk,
+    summaries,
+    importing,
+    notices,
+    optedOut,
+    seen,
+    patients,
+    onNextBlock,
+  }
 }
 const match = (person: Person = anna) => ({ kind: 'match' as const, ...person })
 const input = { patient: match(), owner: ownerAtB, reason: 'unconscious' as const }
@@ -266,6 +280,17 @@ describe('breaking the glass', () => {
     expect(a.access.of('emergency')[0]?.reasons).toEqual(['CREDENTIAL'])
   })
 
+  test('a restart forgets no end', async () => {
+    const { b, clock, glass, glassWith } = ward()
+    const { untilMs } = await glass.open(clinician, input)
+    await glass.close()
+    const restarted = glassWith()
+    clock.advance(untilMs - clock.now())
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(restarted.list()[0]?.phase).toBe('ended')
+    expect(b.access.of('review').map(({ note }) => note)).toEqual(['ended'])
+  })
+
   test('a restart holds no summary and asks again', async () => {
     const { a, glass, glassWith } = ward()
     const { b: id } = await glass.open(clinician, input)
@@ -305,6 +330,22 @@ describe('with the ledger stopped', () => {
     expect(glass.list()[0]).toMatchObject({ review: 'done', ledgerDueMs: undefined })
   })
 
+  test('the first block after it pays what the ledger is owed', async () => {
+    const { clock, ledger, glass } = ward()
+    ledger.stop()
+    clock.advance(2 * 60_000)
+    const { b: id } = await glass.open(clinician, input)
+    await glass.second(second, id)
+    ledger.go()
+    glass.ledgerMoved()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(ledger.emergencies.has(toHex(id))).toBe(true)
+    expect(glass.list()[0]?.ledgerDueMs).toBeUndefined()
+    // Nothing is owed any more.
+    glass.ledgerMoved()
+    await glass.close()
+  })
+
   test('two signatures open nothing while the custodian sees the ledger move', async () => {
     const { a, clock, ledger, glass } = ward()
     ledger.stop()
@@ -322,6 +363,27 @@ describe('with the ledger stopped', () => {
 })
 
 describe('the summary', () => {
+  test('waits while records arrive in bulk, until none came for a while', async () => {
+    const { a, clock, summaries, importing } = ward()
+    const count = () => a.records.current(ownerAtA).length
+    const write = () => summaries.noteWrites([{ owner: ownerAtA, type: 'Condition' }])
+    write()
+    clock.advance(20_000)
+    write()
+    clock.advance(20_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(count()).toBe(0)
+    importing.now = true
+    clock.advance(10_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(count()).toBe(0)
+    importing.now = false
+    clock.advance(30_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(count()).toBe(1)
+    await summaries.close()
+  })
+
   test('is made anew after relevant writes, some quiet time later, and waits over a restart', async () => {
     const { a, clock, summaries } = ward()
     const count = () => a.records.current(ownerAtA).length

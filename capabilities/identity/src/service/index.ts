@@ -18,5 +18,6 @@ export {
   StaffDesk,
   type StaffDeskParts,
   type StaffMember,
+  type StaffSigner,
   type StaffStatus,
 } from './staff.ts'

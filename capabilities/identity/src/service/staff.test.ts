@@ -43,6 +43,22 @@ describe('staff', () => {
     expect(net.org('a').sessions.resolve(member.token)).toMatchObject({ kind: 'staff', credential: h })
   })
 
+  test('signs with the key that her credential confirms, while she is active and the house keeps it', async () => {
+    const { net, admin, member } = await added()
+    const { staff } = net.org('a').services
+    const signer = staff.signerFor(member.practitioner)
+    const signKey = net.chain.members['a']?.sign.publicKey as Uint8Array
+    const { cnf } = openCredential(signKey, net.context.chainId, signer?.signed as never)
+    expect(signer?.key.publicKey).toEqual(cnf)
+    expect(toBase64url(signer?.h as Uint8Array)).toBe(member.credential)
+    const own = await staff.add({ name: 'Dr. Own', roles: ['clinician'], cnf: net.context.random(32) })
+    expect(staff.signerFor(own.member.practitioner)).toBeUndefined()
+    expect(staff.signerFor('nobody')).toBeUndefined()
+    const path = `/staff/${member.practitioner}/status`
+    await sendForJson(admin, 'PUT', path, { json: { status: 'suspended' } })
+    expect(staff.signerFor(member.practitioner)).toBeUndefined()
+  })
+
   test('is suspended, reinstated and ended, here and on the ledger', async () => {
     const { net, admin, member } = await added()
     const path = `/staff/${member.practitioner}`

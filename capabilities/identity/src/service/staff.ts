@@ -7,6 +7,7 @@ import {
   gcmSeal,
   type Random,
   type SignedForm,
+  type SigningKey,
   signingKey,
   toHex,
   utf8,
@@ -40,6 +41,14 @@ export interface NewStaff {
   readonly licence?: Credential['licence']
   /** Key that the person holds; the organisation keeps one for her until she has one. 32 or 33 B. */
   readonly cnf?: Uint8Array
+}
+
+/** A person who works here, able to sign as her credential confirms. */
+export interface StaffSigner {
+  readonly key: SigningKey
+  readonly h: Uint8Array
+  readonly salt: Uint8Array
+  readonly signed: SignedForm
 }
 
 export interface StaffDeskParts {
@@ -174,6 +183,21 @@ export class StaffDesk {
       .prepare('SELECT * FROM identity_staff WHERE practitioner = ?')
       .get(practitioner)
     return row === undefined ? undefined : this.#open(row).credential
+  }
+
+  /**
+   * The key that a person's credential confirms, with the credential to show; undefined where the organisation does not
+   * keep her key, and for who is not active. Only for acts of hers at this moment.
+   */
+  signerFor(practitioner: string): StaffSigner | undefined {
+    const row = this.#parts.sql
+      .prepare('SELECT * FROM identity_staff WHERE practitioner = ?')
+      .get(practitioner)
+    if (row === undefined || row['status'] !== 'active') return undefined
+    const { credential, seed } = this.#open(row)
+    return credential === undefined || seed === undefined
+      ? undefined
+      : { key: signingKey(seed), ...credential }
   }
 
   async #setOnLedger(h: Uint8Array, status: StaffStatus): Promise<void> {

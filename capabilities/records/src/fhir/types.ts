@@ -31,7 +31,10 @@ export type IssueCode =
   | 'INVARIANT'
   | 'REQUIRED_CODE'
 
-/** The thirteen compartments of protocol §2. `audit` and `emergency` are never the label of a resource. */
+/**
+ * The compartments of protocol §2 that a record can be in. `emergency` holds generated summaries and nothing else: no
+ * resource that arrives is labelled so. `audit` holds no record.
+ */
 export type ResourceCompartment =
   | 'general'
   | 'medication'
@@ -44,6 +47,7 @@ export type ResourceCompartment =
   | 'genetics'
   | 'notes'
   | 'patient-made'
+  | 'emergency'
 
 export function issue(code: IssueCode, path: string, message: string, mend: string): Issue {
   return { code, path, message, mend }

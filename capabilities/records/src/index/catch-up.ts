@@ -8,14 +8,17 @@ import { type TokenIndex, tokenOf } from './token-index.ts'
 
 const ENTRIES_PER_COMMIT = 500
 
-/** The tokens of a version as the index keeps them; none for what this organisation cannot read or may not show, and for deletions. */
+/**
+ * The tokens of a version as the index keeps them; none for what this organisation cannot read or may not show, for
+ * deletions, and for generated summaries, which repeat what other records say.
+ */
 export async function tokensOf(
   row: VersionRow,
   { reader, indexKey }: { readonly reader: RecordReader; readonly indexKey: Uint8Array },
 ): Promise<number[]> {
   if (row.custodyWrap === undefined || row.state === 'restricted') return []
   const { json, labels } = await reader.open(row)
-  if (labels.deleted === true) return []
+  if (labels.deleted === true || labels.compartment === 'emergency') return []
   const resource = JSON.parse(fromUtf8(json)) as LooseResource
   return searchTokens(resource).map((token) => tokenOf(indexKey, token))
 }

@@ -27,6 +27,7 @@ import { TokenIndex } from '../index/token-index.ts'
 import { ridOf } from '../owner-keys.ts'
 import { wrapForOwner } from '../owner-wraps.ts'
 import { PatientSearch } from '../patient-search.ts'
+import { storeGenerated } from './generated.ts'
 import { houseOwner } from './owner-cache.ts'
 import { versionLeaf } from './seal-version.ts'
 
@@ -263,4 +264,33 @@ test('an enrolled owner gets a wrap at once, an unclaimed one at enrolment; both
   }
   expect(await wrapForOwner(parts, row, { everything: true })).toBe(5)
   expect(house.custody.batches(owner).length).toBeLessThanOrEqual(3)
+})
+
+test('a generated record is hers, labelled emergency whatever it says, and found by no search', async () => {
+  const house = await openHouse()
+  await house.take(...record())
+  const { owner } = house.owner('p1')
+  const store = (text: string) =>
+    storeGenerated(house, {
+      owner,
+      recordId: 'Bundle/b1',
+      json: new TextEncoder().encode(
+        `{"resourceType":"Bundle","id":"b1","type":"document","entry":[{"resource":{"resourceType":"Patient","id":"other","text":{"div":"${text}"}}}]}`,
+      ),
+    })
+  expect(await store('one')).toMatchObject({ owner, recordId: 'Bundle/b1', version: 1 })
+  expect(await store('one')).toBeUndefined()
+  expect(await store('two')).toMatchObject({ version: 2 })
+  const row = house.custody.versionByRid(ridOf(house.ridKey, 'Bundle/b1'))
+  if (row === undefined) throw new Error('unreachable')
+  expect(house.reader.labels(row)).toMatchObject({ type: 'Bundle', compartment: 'emergency', codes: [] })
+  expect((await readBack(house, 'Bundle/b1')).resource).toMatchObject({ meta: { versionId: '2' } })
+  expect((await house.search.find(owner, 'Bundle?')).rows).toEqual([])
+  const index = new TokenIndex(memorySql())
+  await catchUpIndex({ ...house, index })
+  const search = new PatientSearch({ ...house, index })
+  expect((await search.find(owner, 'Bundle?')).rows).toEqual([])
+  expect((await search.find(owner, 'Observation?')).rows).toHaveLength(1)
+  const missing = storeGenerated(house, { owner: new Uint8Array(16), recordId: 'Bundle/b2', json: row.oid })
+  await expect(missing).rejects.toMatchObject({ code: 'NOT_FOUND' })
 })

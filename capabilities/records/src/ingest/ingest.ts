@@ -61,6 +61,7 @@ export class Ingest {
   readonly #parts: IngestParts
   #turn: Promise<unknown> = Promise.resolve()
   #slices: Slice[] = []
+  #files = 0
 
   constructor(parts: IngestParts) {
     this.#parts = parts
@@ -69,8 +70,18 @@ export class Ingest {
   /** Imports one file: a bundle, one resource, or ndjson. Never throws for what is inside; see `rejected`. */
   async importFile(file: { readonly name: string; readonly text: string }): Promise<ImportReport> {
     const lastUpdated = instantOf(this.#parts.clock.now())
-    const output = await this.#parts.workers.run({ ...file, lastUpdated })
-    return this.store(file.name, output)
+    this.#files += 1
+    try {
+      const output = await this.#parts.workers.run({ ...file, lastUpdated })
+      return await this.store(file.name, output)
+    } finally {
+      this.#files -= 1
+    }
+  }
+
+  /** Whether a file is on its way in: what can wait should. */
+  get isBusy(): boolean {
+    return this.#files > 0
   }
 
   /** Stores resources that are prepared already. Each file's parts of 2,000 arrive one after the other. */

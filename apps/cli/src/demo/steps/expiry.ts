@@ -76,5 +76,7 @@ function withdraw(world: World, g: Uint8Array) {
     keyring: patient.person.keyring,
     custodian: world.connections.a,
     context: world.context,
+    // The ledger may stand still here; what counts is that the custodian honours it on sight.
+    waitMs: 300,
   })
 }
