@@ -25,6 +25,7 @@ export { replayMarkers } from './erasure/replay-markers.ts'
 export { resumeRotations } from './erasure/rotation.ts'
 export * from './index/catch-up.ts'
 export * from './index/token-index.ts'
+export { type GeneratedRecord, storeGenerated } from './ingest/generated.ts'
 export * from './ingest/ingest.ts'
 export { houseOwner } from './ingest/owner-cache.ts'
 export {
@@ -35,6 +36,13 @@ export {
   type Rejected,
 } from './ingest/prepare.ts'
 export { type CompartmentTarget, versionLeaf } from './ingest/seal-version.ts'
+export { type OwnRoutesParts, ownRoutes } from './own-record/own-routes.ts'
+export {
+  type OwnRecordParts,
+  type OwnVersionForm,
+  ownVersionForm,
+  storeOwnVersion,
+} from './own-record/patient-made.ts'
 export * from './owner-keys.ts'
 export * from './owner-wraps.ts'
 export { packCode, unpackCode } from './packed-codes.ts'

@@ -29,7 +29,7 @@ export class CustodyRecordSource implements RecordSource {
   byOids(owner: Uint8Array, oids: readonly Uint8Array[]): CustodyVersion[] {
     return oids.flatMap((oid) => {
       const row = this.#custody.version(oid)
-      return row === undefined || !equal(row.owner, owner) ? [] : [this.#held(row)]
+      return row === undefined || !equal(row.owner, owner) ? [] : this.#readable(row)
     })
   }
 
@@ -40,7 +40,7 @@ export class CustodyRecordSource implements RecordSource {
     const seq = after === undefined ? 0 : (this.#custody.version(after)?.seq ?? 0)
     return this.#custody
       .currentVersions(owner, { after: seq, limit: limit ?? 1_000_000 })
-      .map((row) => this.#held(row))
+      .flatMap((row) => this.#readable(row))
   }
 
   async search(
@@ -48,12 +48,12 @@ export class CustodyRecordSource implements RecordSource {
     query: string,
   ): Promise<{ versions: CustodyVersion[]; parameters: readonly SearchParameter[] }> {
     const { rows, parameters } = await this.#search.find(owner, query)
-    return { versions: rows.map((row) => this.#held(row)), parameters }
+    return { versions: rows.flatMap((row) => this.#readable(row)), parameters }
   }
 
   byRecordId(recordId: string): { directory: boolean; held: CustodyVersion } | undefined {
     const row = this.#custody.versionByRid(ridOf(this.#ridKey, recordId))
-    if (row === undefined) return undefined
+    if (row?.custodyWrap === undefined) return undefined
     return { directory: this.#custody.owner(row.owner)?.kind === 'directory', held: this.#held(row) }
   }
 
@@ -63,6 +63,12 @@ export class CustodyRecordSource implements RecordSource {
     const key = await this.#reader.dataKey(row)
     const { json } = await this.#reader.open(row, key)
     return { dek: key.dek, json }
+  }
+
+  /** What only its owner can read is not this organisation's to release; a deletion says nothing to anybody else. */
+  #readable(row: VersionRow): CustodyVersion[] {
+    if (row.custodyWrap === undefined || this.#reader.labels(row).deleted === true) return []
+    return [this.#held(row)]
   }
 
   #held(row: VersionRow): CustodyVersion {

@@ -158,15 +158,17 @@ test('what was altered, cut off or is of another kind is refused and changes not
     edit(parsed)
     return JSON.stringify(parsed)
   }
-  type Loose = { versions: Record<string, unknown>[] } & Record<string, unknown>
-  const edits: ((archive: Loose) => void)[] = [
-    (archive) => void ((archive.versions[0] as Record<string, unknown>)['json'] = 'e30'),
-    (archive) => void ((archive.versions[0] as Record<string, unknown>)['recordId'] = 'Patient/other'),
-    (archive) => void ((archive.versions[0] as Record<string, unknown>)['version'] = 2),
-    (archive) => void ((archive.versions[0] as Record<string, unknown>)['extra'] = 1),
-    (archive) => void (archive['v'] = 2),
-    (archive) => void (archive['format'] = 'zip'),
-    (archive) => void (archive['receipts'] = {}),
+  const first = (change: object) => (archive: { versions: [object, ...object[]] }) => {
+    Object.assign(archive.versions[0], change)
+  }
+  const edits = [
+    first({ json: 'e30' }),
+    first({ recordId: 'Patient/other' }),
+    first({ version: 2 }),
+    first({ extra: 1 }),
+    (archive: object) => void Object.assign(archive, { v: 2 }),
+    (archive: object) => void Object.assign(archive, { format: 'zip' }),
+    (archive: object) => void Object.assign(archive, { receipts: {} }),
   ]
   const bad = [...edits.map((edit) => change(edit as never)), text.slice(0, -20), '[]', '']
   for (const content of bad) {
