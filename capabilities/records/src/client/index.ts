@@ -6,3 +6,4 @@ export {
   type OwnVersion,
   openOwnVersions,
 } from './own-record.ts'
+export { type OwnEntry, ownLeafSalt, sealOwnEntry, storeOwnEntry } from './patient-made.ts'
