@@ -96,9 +96,9 @@ export const figure: Figure = {
 
 const ORG = 'bench'
 const WARM_UP = 1
-const ROUNDS = 5
-const PER_ROUND = 6_000
-const RAW_PER_ROUND = 5_000
+const ROUNDS = 4
+const PER_ROUND = 5_000
+const RAW_PER_ROUND = 4_000
 const PER_BUNDLE = 128
 const operatorKey = signingKey(sha256(utf8('bench operator')))
 const key = bytes('Who made the mark', { length: 32 })

@@ -1,6 +1,6 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -17,8 +17,8 @@ export interface ServerChild {
   readonly readyMs: number
   /** What it printed so far. */
   output(): string
-  /** Resident set of the whole process, threads included: now, and at its peak. Linux only. */
-  memory(): { readonly rssBytes: number; readonly peakBytes: number }
+  /** Resident set of the whole process, threads included: now, and (on Linux) at its peak. */
+  memory(): { readonly rssBytes: number; readonly peakBytes: number | undefined }
   stop(): Promise<void>
 }
 
@@ -52,18 +52,25 @@ async function start(args: readonly string[], port: number): Promise<ServerChild
     url,
     readyMs,
     output: () => output,
-    memory() {
-      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-      const bytesOf = (name: string): number =>
-        Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) * 1024
-      return { rssBytes: bytesOf('VmRSS'), peakBytes: bytesOf('VmHWM') }
-    },
+    memory: () => memoryOf(child.pid ?? 0),
     async stop() {
       const exited = once(child, 'exit')
       child.kill('SIGTERM')
       await exited
     },
   }
+}
+
+function memoryOf(pid: number): ReturnType<ServerChild['memory']> {
+  const file = `/proc/${pid}/status`
+  if (!existsSync(file)) {
+    const kilobytes = execFileSync('ps', ['-o', 'rss=', '-p', String(pid)]).toString()
+    return { rssBytes: Number(kilobytes) * 1024, peakBytes: undefined }
+  }
+  const status = readFileSync(file, 'utf8')
+  const bytesOf = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) * 1024
+  return { rssBytes: bytesOf('VmRSS'), peakBytes: bytesOf('VmHWM') }
 }
 
 async function ready(url: string, child: ChildProcess): Promise<void> {

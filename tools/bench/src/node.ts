@@ -95,7 +95,9 @@ export const figure: Figure = {
           reference: bareMemory,
           target: atMost(600),
         }),
-        measurement('  peak of that process', loaded.peakBytes / MB, 'MB'),
+        ...(loaded.peakBytes === undefined
+          ? []
+          : [measurement('  peak of that process', loaded.peakBytes / MB, 'MB')]),
         measurement('resources imported over HTTP', resources / took, '/s', { target: atLeast(1_000) }),
         measurement('disk per resource, everything, allocated', total / resources, 'B', {
           reference: { name: 'its compact JSON alone', value: plainBytes, unit: 'B' },
