@@ -1,14 +1,4 @@
-import {
-  AppError,
-  equal,
-  fromBase64url,
-  sealKeyPair,
-  toBase64url,
-  toHex,
-  tuple,
-  txIdOf,
-  verifyAs,
-} from '@salus/core'
+import { AppError, fromBase64url, toBase64url, toHex, tuple, txIdOf, verifyAs } from '@salus/core'
 import { memoryNetwork, seededRandom } from '@salus/host'
 import { newKeyring } from '@salus/keys'
 import { decodeBody, type Item } from '@salus/ledger'

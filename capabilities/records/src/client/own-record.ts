@@ -56,6 +56,11 @@ type Row = Omit<OwnVersion, 'wrap' | 'batch'> & {
   readonly wrap: Uint8Array | null
   readonly batch: Uint8Array | null
 }
+/** Compartments that a device opens. */
+export interface OpenSections {
+  readonly sections: Readonly<Partial<Keyring['sections']>>
+}
+
 type Batch = NonNullable<OwnVersion['batch']>
 
 /** Lists her versions at a custodian (a session there), in order of arrival; all pages. */
@@ -88,7 +93,8 @@ export async function listOwnVersions(connection: Connection): Promise<OwnVersio
 export async function openOwnVersions(
   connection: Connection,
   input: {
-    readonly keyring: Keyring
+    /** Her keyring; a delegate's device has the sections of its mandate. */
+    readonly keyring: OpenSections
     readonly chainId: Uint8Array
     readonly versions: readonly OwnVersion[]
   },
@@ -169,7 +175,7 @@ export function heldVersion(
   return { oid: version.oid, labels }
 }
 
-function seedFor(keyring: Keyring, { comp, epoch }: Batch): Uint8Array {
+function seedFor(keyring: OpenSections, { comp, epoch }: Batch): Uint8Array {
   for (const section of Object.values(keyring.sections)) {
     if (!equal(section.comp, comp)) continue
     const found = section.epochs.find((one) => one.epoch === epoch)
