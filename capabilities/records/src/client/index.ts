@@ -3,6 +3,7 @@ export {
   heldVersion,
   listOwnVersions,
   type OpenedOwnVersion,
+  type OpenSections,
   type OwnVersion,
   openOwnVersions,
 } from './own-record.ts'
