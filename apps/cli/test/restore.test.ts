@@ -77,6 +77,22 @@ test('a tombstone in the backup’s own log is replayed too', async () => {
   expect(JSON.parse(restored.out)).toMatchObject({ removed: 1 })
 })
 
+test('what the log says is erased and is still there is a finding', async () => {
+  await erase(1)
+  const { code, out } = await line('audit', 'anna', '--json', '--quiet')
+  const { findings } = JSON.parse(out) as { findings: { where: string; what: string }[] }
+  const oid = toHex(oids[0] ?? new Uint8Array())
+  expect([code, findings.map(({ where, what }) => `${where}: ${what}`)]).toEqual([
+    1,
+    [
+      expect.stringMatching(
+        `^vault/packs/00000001.pack, offset \\d+: object ${oid} was erased and is still there`,
+      ),
+      `custody.sqlite: version ${oid} was erased and its row is there`,
+    ],
+  ])
+})
+
 test('a log that does not go on from the backup’s is refused, and nothing is left', async () => {
   await line('backup', 'anna', 'bk', '--root-file', 'root')
   await olderLog(join(work, 'anna'), chainId, 3)

@@ -50,7 +50,7 @@ export async function auditDirectory({
   // In this order a node that goes on working adds no false findings: what it writes last is read first.
   const blocksBefore = await readLogHead(disk, LAYOUT.blockLog)
   progress('reading custody')
-  const rows = readCustody(folder, found)
+  const custody = readCustody(folder, found)
   progress('replaying the ledger')
   const ledger = await ledgerOf(
     { path: `${folder}/${LAYOUT.ledger}`, shown: LAYOUT.ledger, genesisId },
@@ -59,6 +59,7 @@ export async function auditDirectory({
   )
   const factHead = await readLogHead(disk, LAYOUT.log)
   let org: string | undefined
+  let tombstones: readonly Uint8Array[] = []
   if (ledger !== undefined) {
     found.findings.push(...ledger.findings)
     for (const note of ledger.notes) found.note(note)
@@ -72,12 +73,15 @@ export async function auditDirectory({
     const sizeBefore = blocksBefore?.size ?? 0
     figures['blockLogLeaves'] = await auditBlockLog({ disk, ledger, org, sizeBefore, held, found })
     progress('recomputing the fact log')
-    figures['logLeaves'] = await auditFactLog({ disk, ledger, org, held, found })
+    const facts = await auditFactLog({ disk, ledger, org, held, found })
+    figures['logLeaves'] = facts.size
+    tombstones = facts.tombstones
   } else found.note('the logs could not be checked against the ledger, because the ledger cannot be read')
+  const rows = custody && { ...custody, tombstones: [...custody.tombstones, ...tombstones] }
   progress('hashing every object of the vault')
   const vault = await auditObjects(disk, rows, found)
   Object.assign(figures, { objects: vault.objects, objectBytes: vault.bytes })
-  if (rows === NOTHING_TAKEN && vault.objects > 0)
+  if (custody === NOTHING_TAKEN && vault.objects > 0)
     found.add(LAYOUT.custody, 'is missing beside objects in the vault', RESTORE_CUSTODY)
   if (rows !== undefined) {
     figures['recordVersions'] = rows.versions.length

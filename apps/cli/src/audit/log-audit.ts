@@ -97,6 +97,16 @@ export async function auditBlockLog(parts: {
   return verdict.size
 }
 
+/** Array head, the number 4, head of a byte string, 16 bytes. */
+const TOMBSTONE_BYTES = 19
+
+/** What the fact log holds that other stores are compared with. */
+export interface FactLogAudit {
+  readonly size: number
+  /** Opaque ids of versions that the log says are gone. */
+  readonly tombstones: readonly Uint8Array[]
+}
+
 /** The organisation's fact log against its anchors on the ledger. */
 export async function auditFactLog(parts: {
   readonly disk: Disk
@@ -104,7 +114,7 @@ export async function auditFactLog(parts: {
   readonly org: string | undefined
   readonly held: readonly HeldNote[]
   readonly found: Findings
-}): Promise<number> {
+}): Promise<FactLogAudit> {
   const { disk, ledger, org, held, found } = parts
   const path = LAYOUT.log
   const head = await readLogHead(disk, path)
@@ -116,15 +126,23 @@ export async function auditFactLog(parts: {
       own === undefined ? 'is missing' : 'is not a checkpoint of an organisation of this network',
       RESTORE_LOG,
     )
-    return 0
+    return { size: 0, tombstones: [] }
   }
   const key = keyOf(ledger, org, head.origin, head.note)
   if (key === undefined) {
     found.add(`${path}/checkpoint`, `is not signed by a log key that ${org} has or had`, RESTORE_LOG)
-    return 0
+    return { size: 0, tombstones: [] }
   }
   const leaves: Uint8Array[] = []
-  const verdict = await verifyLog(disk, path, key, { anchors, onLeaf: (leaf) => leaves.push(leafHash(leaf)) })
+  const tombstones: Uint8Array[] = []
+  const verdict = await verifyLog(disk, path, key, {
+    anchors,
+    onLeaf(leaf) {
+      leaves.push(leafHash(leaf))
+      const oid = tombstoneOf(leaf)
+      if (oid !== undefined) tombstones.push(oid)
+    },
+  })
   for (const { file, what } of verdict.problems)
     found.add(file === '' ? `${path}/checkpoint` : file, what, RESTORE_LOG)
   const rootAt = rootsOf(leaves)
@@ -146,7 +164,14 @@ export async function auditFactLog(parts: {
   if (last === undefined)
     found.note('fact log: not anchored on the ledger yet, so nothing outside it vouches for it')
   else found.note(`fact log: ${verdict.size} leaves, ${last.size} of them anchored (block ${last.height})`)
-  return verdict.size
+  return { size: verdict.size, tombstones }
+}
+
+/** `tuple(4, oid)`: the only leaves of this length. */
+function tombstoneOf(leaf: Uint8Array): Uint8Array | undefined {
+  if (leaf.length !== TOMBSTONE_BYTES) return undefined
+  const [kind, oid] = decode(leaf) as readonly unknown[]
+  return kind === 4 && oid instanceof Uint8Array ? oid.slice() : undefined
 }
 
 /** The high-water mark lies apart from the ledger, so that restoring an older ledger shows. */
