@@ -64,9 +64,26 @@ describe('recovery', () => {
     ).toBe('notSigner')
     const startedMs = chain.timeMs
     expect(begin(chain)).toBe('OK')
-    expect(begin(chain, thief)).toBe('notArmed')
     expect(stateAt(chain, startedMs + RECOVERY_DELAY_MS - 1)).toBe('started')
     expect(stateAt(chain, startedMs + RECOVERY_DELAY_MS)).toBe('complete')
+  })
+
+  test('is begun again by the same home only, for another device and with the whole delay before it', () => {
+    const chain = start()
+    arm(chain)
+    begin(chain, thief)
+    for (const laterMs of [RECOVERY_DELAY_MS - 10_000, 2 * RECOVERY_DELAY_MS]) {
+      chain.advance(laterMs)
+      const elsewhere = [device, member(chain, 'b')]
+      const args = { r, newKey: device.publicKey }
+      expect(chain.call('identity/startRecovery', args, elsewhere).name).toBe('notArmed')
+      const againMs = chain.timeMs
+      expect(begin(chain)).toBe('OK')
+      expect(stateAt(chain, againMs + RECOVERY_DELAY_MS - 1)).toBe('started')
+      expect(chain.ledger.query(identitySchema, 'recovery', { r })?.newKey).toEqual(device.publicKey)
+    }
+    expect(stop(chain)).toBe('OK')
+    expect(stateAt(chain)).toBe('armed')
   })
 
   test('the owner’s cancel in time arms it again; too late, or by another, it is refused', () => {

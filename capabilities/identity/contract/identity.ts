@@ -31,7 +31,9 @@ export const identity = implement(identitySchema, {
       const row = context.tables.recoveries.get([r]) ?? context.reject('notFound')
       if (!context.signedBy(newKey)) context.reject('notSigner')
       const home = signingMember(context) ?? context.reject('notMember')
-      if (row.startedMs !== undefined) context.reject('notArmed')
+      // A device that lost its attempt begins again, through the same home and with the whole delay before it: whoever
+      // was started before is named no longer, and the owner's cancel counts from now on.
+      if (row.startedMs !== undefined && row.home !== home) context.reject('notArmed')
       const startedMs = context.timeMs
       const { cancelKey, c } = row
       const readyMs = startedMs + RECOVERY_DELAY_MS

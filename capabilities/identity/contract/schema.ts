@@ -62,7 +62,9 @@ export const identitySchema = defineContract({
       input: object('', { r, cancelKey: recovery.cancelKey, c: recovery.c }),
     },
     startRecovery: {
-      doc: 'Start an armed recovery for a new device. Signed by newKey and by the home organisation.',
+      doc:
+        'Start an armed recovery for a new device, or begin a started one again with a fresh delay, through the same ' +
+        'home. Signed by newKey and by the home organisation.',
       input: object('', { r, newKey: key('Key of the new device, Ed25519') }),
     },
     cancelRecovery: {

@@ -12,7 +12,7 @@ import { memorySql } from '@salus/host/system'
 import type { Item } from '@salus/ledger'
 import { type TestLedger, testLedger, testMember } from '@salus/ledger/testing'
 import { type Connection, connect, withToken } from '@salus/sdk'
-import { HttpServer, OrgMessages, type Route, Sessions } from '@salus/server'
+import { HttpServer, json, OrgMessages, type Route, Sessions } from '@salus/server'
 import { identity } from '../contract/index.ts'
 import type { DeviceContext } from '../src/client/index.ts'
 import {
@@ -264,8 +264,15 @@ function testOrganisation(parts: OrganisationParts): TestOrganisation {
       return { raw: { type: 'application/cbor', body: concat(utf8(role)) } }
     },
   }
+  const held: Route = {
+    method: 'GET',
+    path: '/me/grants',
+    summary: 'Stands in for consent: no grants',
+    audience: 'holder',
+    handle: () => json({ grants: [] }),
+  }
   const server = new HttpServer({
-    routes: [...services.routes, grants, ...ledgerRoutes(parts)],
+    routes: [...services.routes, grants, held, ...ledgerRoutes(parts)],
     sessions,
     clock,
     random,

@@ -42,22 +42,35 @@ export async function openOwnSession(
  * what it holds, and what it writes from now on, opens to her keys. The keyring is stored at home before the key is
  * used, except when this is home and the account's first place: then right after.
  */
-export async function enrolAt(
-  connection: Connection,
-  input: {
-    readonly org: string
-    readonly code: string
-    readonly person: Person
-    readonly context: DeviceContext
-    /** Session at home; left out for the first enrolment, at home itself. */
-    readonly home?: Connection
-  },
-): Promise<{
+export function enrolAt(connection: Connection, input: Enrolment): Promise<Enrolled> {
+  return register(connection, '/enrolments', input)
+}
+
+/**
+ * Enrols anew where the person was enrolled, with an account that she had to make again: the code is for one who lost
+ * every way into the old. The old key ends there, and with it her delegates' keys and the grants that it signed.
+ */
+export function enrolAgainAt(connection: Connection, input: Enrolment): Promise<Enrolled> {
+  return register(connection, '/re-enrolments', input)
+}
+
+export interface Enrolment {
+  readonly org: string
+  readonly code: string
+  readonly person: Person
+  readonly context: DeviceContext
+  /** Session at home; left out for the first enrolment, at home itself. */
+  readonly home?: Connection
+}
+
+export interface Enrolled {
   readonly person: Person
   readonly session: Connection
   readonly sub: Uint8Array
   readonly wrapped: number
-}> {
+}
+
+async function register(connection: Connection, path: string, input: Enrolment): Promise<Enrolled> {
   const { org, code, context, home } = input
   const made = makeLink(input.person.keyring, org, context.random)
   // The same key in every attempt, on top of whatever another device stored meanwhile.
@@ -70,7 +83,7 @@ export async function enrolAt(
       ? { ...input.person, keyring: made.keyring }
       : await changeKeyring(home, { person: input.person, context, change: addKey })
   const papers = linkPapers(context, { keyring: person.keyring, home: person.home, org })
-  const { wrapped } = await sendFor(connection, 'POST', '/enrolments', wrappedForm, {
+  const { wrapped } = await sendFor(connection, 'POST', path, wrappedForm, {
     json: {
       code,
       statement: signedJson(papers.statement),

@@ -143,6 +143,20 @@ describe('a lost device', () => {
     expect((await begin()).readyMs).toBeGreaterThan(context.clock.now())
   })
 
+  test('is recovered by a second attempt when the first was lost, after the whole delay again', async () => {
+    const { net, context, help, begin, finish } = await armed()
+    const lost = await begin()
+    net.pass(80 * HOUR_MS)
+    const attempt = await begin()
+    expect(attempt.readyMs).toBeGreaterThan(context.clock.now() + 71 * HOUR_MS)
+    expect(await help([1])).toEqual(['too-early'])
+    expect(await refused(finish(lost))).toBe('BAD_SIGNATURE')
+    net.pass(73 * HOUR_MS)
+    expect(await help([1, 2, 3])).toEqual(['answered', 'answered', 'answered'])
+    expect(await refused(finish(lost))).toBe('BAD_SIGNATURE')
+    expect((await finish(attempt)).unfinished).toEqual([])
+  })
+
   test('cannot be cancelled when it is too late', async () => {
     const { net, context, person, begin } = await armed()
     await begin()

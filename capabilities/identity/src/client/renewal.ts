@@ -1,3 +1,4 @@
+import { relinkGrants } from '@salus/consent/client'
 import { consentSchema } from '@salus/consent/contract'
 import {
   AppError,
@@ -120,7 +121,7 @@ export interface Unfinished {
 
 /**
  * Goes on with a renewal: link keys at each organisation (old sessions end there, everything is wrapped to the new
- * epochs), controllers on the ledger. What cannot be reached stays for the next call. `home` needs no session: one is
+ * epochs, her own grants go on and nobody else's), controllers on the ledger. What cannot be reached stays for the next call. `home` needs no session: one is
  * opened with whichever link key is registered there by then.
  */
 export async function finishRenewal(
@@ -139,9 +140,10 @@ export async function finishRenewal(
   const unfinished: Unfinished[] = []
   const gone: Uint8Array[] = []
   for (const { org, oldKeys } of links) {
-    const code = await firstThatWorks(oldKeys, (oldKey) =>
-      replaceLink(connectionTo(org), { org, oldKey, person: input.person, context }),
-    )
+    const code = await firstThatWorks(oldKeys, async (oldKey) => {
+      await replaceLink(connectionTo(org), { org, oldKey, person: input.person, context })
+      await takeGrantsAlong(connectionTo(org), { org, person: input.person, context })
+    })
     if (code === undefined) gone.push(...seeds(oldKeys))
     else unfinished.push({ org, code })
   }
@@ -207,6 +209,20 @@ export async function replaceLink(
       card: signedJson(card),
     } satisfies { [K in keyof (typeof replaceLinkForm)['fields']]: unknown },
   })
+}
+
+/** The grants that her keyring controls go on under the new link key; one that a finder made with the old key does not. */
+async function takeGrantsAlong(
+  connection: Connection,
+  {
+    org,
+    person,
+    context,
+  }: { readonly org: string; readonly person: Person; readonly context: DeviceContext },
+): Promise<void> {
+  const key = linkAt(person.keyring, org)
+  const session = await openSession(connection, { org, key, context })
+  await relinkGrants(session, { keyring: person.keyring, key, chainId: context.chainId })
 }
 
 async function rotate(

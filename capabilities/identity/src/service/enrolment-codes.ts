@@ -22,7 +22,7 @@ const CODE_FORM = /^([0-9a-f]{8})-([0-9]{8})$/
 export type Proofing = LinkRegistration['proofing']
 
 /** What a code is good for; one given for one thing opens nothing else. */
-export type CodeUse = 'enrol' | 'recover' | 'claim'
+export type CodeUse = 'enrol' | 're-enrol' | 'recover' | 'claim'
 
 /** What a code stands for. */
 export interface CodeContent {

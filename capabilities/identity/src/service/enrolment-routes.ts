@@ -11,8 +11,9 @@ import {
 } from '../client/forms.ts'
 import type { CodeUse, EnrolmentCodes, Proofing } from './enrolment-codes.ts'
 import type { Home } from './home.ts'
-import type { Links } from './links.ts'
+import { checkEnrolled, type Links } from './links.ts'
 import type { OwnerDirectory } from './ports.ts'
+import type { Recovery } from './recovery.ts'
 import type { HolderSessions } from './sessions.ts'
 
 export interface EnrolmentRoutesParts {
@@ -21,6 +22,7 @@ export interface EnrolmentRoutesParts {
   readonly links: Links
   readonly home: Home
   readonly holders: HolderSessions
+  readonly recovery: Recovery
   readonly clock: { now(): number }
 }
 
@@ -41,7 +43,7 @@ const codeForm = object('For the person in front of you, once, today', {
 
 /** Codes from the desk, link keys, sessions. */
 export function enrolmentRoutes(parts: EnrolmentRoutesParts): Route[] {
-  const { codes, links, holders, home } = parts
+  const { codes, links, holders, home, recovery } = parts
   const desk = (path: string, use: CodeUse, summary: string): Route =>
     route<Infer<typeof codeRequestForm>>({
       method: 'POST',
@@ -54,14 +56,21 @@ export function enrolmentRoutes(parts: EnrolmentRoutesParts): Route[] {
         const owner = await ownerFor(parts.owners, body.patient, use)
         const proofing = proofingOf(body.proofing, actor as Staff, parts.clock.now())
         const issued = codes.issue({ use, owner, proofing })
-        const account = use === 'enrol' ? undefined : home.ofOwner(owner)?.keyringId
-        if (use !== 'enrol' && account === undefined)
+        if (use === 're-enrol') checkEnrolled(parts.owners.byOwner(owner))
+        const needsAccount = use === 'recover' || use === 'claim'
+        const account = needsAccount ? home.ofOwner(owner)?.keyringId : undefined
+        if (needsAccount && account === undefined)
           throw new AppError('NOT_FOUND', 'patient: has no account that is kept here')
         return json({ ...issued, ...(account === undefined ? {} : { account: toBase64url(account) }) })
       },
     })
   return [
     desk('/staff/enrolment-codes', 'enrol', 'A code that ties a person whom staff identified to her device'),
+    desk(
+      '/staff/re-enrolment-codes',
+      're-enrol',
+      'A code for a person identified anew, whom neither device nor code nor guardians let in: she begins again',
+    ),
     desk('/staff/recovery-codes', 'recover', 'A code for a person identified anew, who lost her devices'),
     desk('/staff/claim-codes', 'claim', 'A code with which a hosted patient takes her account'),
     route<Infer<typeof enrolmentForm>>({
@@ -73,6 +82,26 @@ export function enrolmentRoutes(parts: EnrolmentRoutesParts): Route[] {
       reply: wrappedForm,
       async handle({ body }) {
         const { wrapped } = await links.enrol(body)
+        return json({ wrapped })
+      },
+    }),
+    route<Infer<typeof enrolmentForm>>({
+      method: 'POST',
+      path: '/re-enrolments',
+      summary:
+        'Begin again with a code from the desk: a new link key in place of all earlier ones, whose sessions, delegates and grants end',
+      audience: 'anyone',
+      body: enrolmentForm,
+      reply: wrappedForm,
+      async handle({ body }) {
+        const { owner, linkKey, wrapped } = await links.enrolAgain({
+          ...body,
+          endAccount(ended) {
+            home.setAside(ended)
+            recovery.removeOwner(ended)
+          },
+        })
+        holders.closeEverybody(owner, linkKey)
         return json({ wrapped })
       },
     }),

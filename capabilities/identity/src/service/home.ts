@@ -51,6 +51,10 @@ export class Home {
          owner BLOB PRIMARY KEY, keyringId BLOB NOT NULL UNIQUE) WITHOUT ROWID`,
     )
     parts.sql.exec(
+      `CREATE TABLE IF NOT EXISTS identity_former_account (
+         keyringId BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID`,
+    )
+    parts.sql.exec(
       `CREATE TABLE IF NOT EXISTS identity_keyring (
          keyringId BLOB NOT NULL, version INTEGER NOT NULL, generation INTEGER NOT NULL, digest BLOB NOT NULL,
          bytes BLOB NOT NULL, salt BLOB NOT NULL, leafIndex INTEGER NOT NULL, PRIMARY KEY (keyringId, version))`,
@@ -80,7 +84,10 @@ export class Home {
 
   byId(keyringId: Uint8Array): StoredKeyring | undefined {
     const account = this.#parts.sql
-      .prepare('SELECT * FROM identity_account WHERE keyringId = ?')
+      .prepare(
+        `SELECT owner, keyringId FROM identity_account WHERE keyringId = ?1
+           UNION ALL SELECT owner, keyringId FROM identity_former_account WHERE keyringId = ?1`,
+      )
       .get(keyringId)
     return account === undefined ? undefined : this.#stored(account)
   }
@@ -105,17 +112,36 @@ export class Home {
       .all(owner) as unknown as KnownUnlocker[]
   }
 
-  /** Forgets an owner's keyring and every way to it. */
-  removeOwner(owner: Uint8Array): void {
+  /**
+   * Makes room for a new account of an owner who lost every way into hers. The old keyring takes no more versions; it
+   * stays readable by its id for whatever once opened it, because what she alone could read is in no other place.
+   */
+  setAside(owner: Uint8Array): void {
     const { sql } = this.#parts
     sql.transaction(() => {
-      for (const table of ['identity_envelope', 'identity_keyring'])
-        sql
-          .prepare(
-            `DELETE FROM ${table} WHERE keyringId = (SELECT keyringId FROM identity_account WHERE owner = ?)`,
-          )
-          .run(owner)
+      sql
+        .prepare(
+          'INSERT INTO identity_former_account SELECT keyringId, owner FROM identity_account WHERE owner = ?',
+        )
+        .run(owner)
       sql.prepare('DELETE FROM identity_account WHERE owner = ?').run(owner)
+    })
+  }
+
+  /** Forgets an owner's keyrings, former ones too, and every way to them. */
+  removeOwner(owner: Uint8Array): void {
+    const { sql } = this.#parts
+    const accounts = ['identity_account', 'identity_former_account']
+    sql.transaction(() => {
+      for (const account of accounts) {
+        for (const table of ['identity_envelope', 'identity_keyring'])
+          sql
+            .prepare(
+              `DELETE FROM ${table} WHERE keyringId IN (SELECT keyringId FROM ${account} WHERE owner = ?)`,
+            )
+            .run(owner)
+        sql.prepare(`DELETE FROM ${account} WHERE owner = ?`).run(owner)
+      }
     })
   }
 

@@ -13,7 +13,7 @@ import { openWriteCard } from '@salus/keys'
 import { type LinkRegistration, type LinkStatement, openLinkStatement } from '../enrolment.ts'
 import type { EnrolmentCodes } from './enrolment-codes.ts'
 import type { Notices } from './notices.ts'
-import type { IdentityAudit, IdentityKeys, OwnerDirectory } from './ports.ts'
+import type { IdentityAudit, IdentityKeys, OwnerDirectory, RegisteredOwner } from './ports.ts'
 
 /** A person's device, or her delegate's, as this organisation knows it. */
 export interface RegisteredLink {
@@ -106,6 +106,48 @@ export class Links {
       ...(content.proofing.staff === undefined ? {} : { staff: content.proofing.staff }),
     })
     return { owner: content.owner, wrapped }
+  }
+
+  /**
+   * Registers a link key in place of every key of a person who lost all ways into her account, and whom staff
+   * identified anew. Her old key has no say, so everything that it vouched for ends: delegates' keys and the grants
+   * whose terms it signed. `endAccount` puts her old account out of the way, in the same transaction.
+   * Throws AppError `CODE_REFUSED`, `LINK_KEY`, `BAD_SIGNATURE`, `CARD_…`, `CONFLICT`.
+   */
+  async enrolAgain(input: {
+    readonly code: string
+    readonly statement: SignedForm
+    readonly card: SignedForm
+    readonly endAccount: (owner: Uint8Array) => void
+  }): Promise<{ readonly owner: Uint8Array; readonly linkKey: Uint8Array; readonly wrapped: number }> {
+    const { owners, codes, audit, notices, sql } = this.#parts
+    const linkKey = linkKeyIn(input.statement)
+    const statement = this.#open(input.statement, linkKey)
+    if (statement.d !== undefined || statement.replaces !== undefined)
+      throw new AppError(
+        'LINK_KEY',
+        'statement: names no delegation and no key to replace; the old one cannot sign',
+      )
+    this.#checkCard(input.card, linkKey)
+    this.#checkNew(linkKey)
+    const { owner, proofing } = codes.redeem(input.code, 're-enrol')
+    checkEnrolled(owners.byOwner(owner))
+    sql.transaction(() => {
+      this.removeOwner(owner)
+      input.endAccount(owner)
+      this.#store(linkKey, owner, statement, {
+        v: 1,
+        statement: input.statement.bytes,
+        sig: input.statement.sig,
+        proofing,
+      })
+    })
+    owners.setLink(owner, { linkKey, sub: statement.sub })
+    notices.add(owner, { kind: 'enrolled-again' })
+    const wrapped = await owners.setCard(owner, input.card, { rewrapEverything: true })
+    const staff = proofing.staff === undefined ? {} : { staff: proofing.staff }
+    await audit.record({ owner, act: 'enrol', count: wrapped, ...staff })
+    return { owner, linkKey, wrapped }
   }
 
   /**
@@ -238,6 +280,17 @@ export class Links {
       .prepare('INSERT INTO identity_link VALUES (?, ?, ?, ?, ?)')
       .run(linkKey, owner, statement.d ?? null, statement.home, sealed)
   }
+}
+
+/** Throws AppError `CONFLICT` for whoever has no account of her own to lose. */
+export function checkEnrolled(owner: RegisteredOwner | undefined): void {
+  if (owner?.linkKey === undefined)
+    throw new AppError('CONFLICT', 'patient: is not enrolled here; give her an enrolment code')
+  if (owner.status !== 'self')
+    throw new AppError(
+      'CONFLICT',
+      'patient: her account is hosted, or none can be made for her; a claim code hands a hosted one over',
+    )
 }
 
 /** The keys that a statement names, before any signature is checked. */

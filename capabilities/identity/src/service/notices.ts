@@ -10,6 +10,7 @@ export const NOTICE_KINDS = [
   'refusal',
   'recall',
   'link-replaced',
+  'enrolled-again',
   'delegate-added',
   'hosted-grant',
   'claim-started',

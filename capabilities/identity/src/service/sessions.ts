@@ -60,6 +60,13 @@ export class HolderSessions {
     )
   }
 
+  /** Ends every session over an owner's record, delegates' too, but those of the link key `except`. */
+  closeEverybody(owner: Uint8Array, except: Uint8Array): number {
+    return this.#parts.sessions.closeWhere(
+      (actor) => actor.kind === 'holder' && equal(actor.owner, owner) && !equal(actor.linkKey, except),
+    )
+  }
+
   /** Ends the sessions of a delegation. */
   closeDelegation(d: Uint8Array): number {
     return this.#parts.sessions.closeWhere(
