@@ -15,7 +15,7 @@ export interface SqlStatement {
  * A relational store of one process. Synchronous: one writer, no interleaving inside a transaction.
  *
  * The in-memory twin of every store on this interface is the same statements on a memory database,
- * so simulation and production run one code path (`docs/decisions/0004-one-sql.md`).
+ * so simulation and production run one code path (`docs/decisions/one-sql.md`).
  */
 export interface Sql {
   exec(sql: string): void
