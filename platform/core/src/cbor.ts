@@ -1,5 +1,6 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { malformed, scanItem } from './cbor-scan.ts'
+import { writeCbor } from './cbor-write.ts'
 import { AppError } from './errors.ts'
 
 /** A value with exactly one strict DAG-CBOR form. Integers: −2⁶⁴ … 2⁶⁴−1, bigint beyond the safe range. */
@@ -21,20 +22,13 @@ export interface DecodeLimits {
 
 const MAX_BYTES = 16 * 1024 * 1024
 const MAX_DEPTH = 64
-const UINT64_END = 1n << 64n
 
 /**
  * The strict DAG-CBOR bytes of a value. Throws AppError `CBOR` for what has no such form: fractions, integers
  * outside ±2⁶⁴, `undefined`, lone surrogates, text that begins with U+FEFF, other classes, depth above 64.
  */
 export function encode(value: CborValue): Uint8Array {
-  checkValue(value, MAX_DEPTH)
-  const bytes = dagCbor.encode(value)
-  // On Node the library hands out a Buffer, often a slice of a shared pool: a small value would keep 64 KiB
-  // alive, could not be transferred to a worker, and would slice without copying.
-  return bytes.length < bytes.buffer.byteLength
-    ? new Uint8Array(bytes)
-    : new Uint8Array(bytes.buffer, 0, bytes.length)
+  return writeCbor(value, MAX_DEPTH)
 }
 
 /** Decodes one value that fills `bytes`. Throws AppError `CBOR` unless encoding it again gives the same bytes. */
@@ -64,43 +58,4 @@ function checkSize(bytes: Uint8Array, limits: DecodeLimits): void {
   const maxBytes = limits.maxBytes ?? MAX_BYTES
   if (bytes.length > maxBytes)
     throw new AppError('CBOR', `cbor: input is larger than ${maxBytes} bytes`, { sizeBytes: bytes.length })
-}
-
-function checkValue(value: unknown, depthLeft: number): void {
-  switch (typeof value) {
-    case 'string':
-      if (!value.isWellFormed()) throw unencodable('text with a lone surrogate')
-      if (value.charCodeAt(0) === 0xfeff) throw unencodable('text that begins with U+FEFF')
-      return
-    case 'number':
-      if (!Number.isSafeInteger(value)) throw unencodable('a number that is not a safe integer')
-      return
-    case 'bigint':
-      if (value >= UINT64_END || value < -UINT64_END) throw unencodable('an integer beyond 64 bits')
-      return
-    case 'boolean':
-      return
-    case 'object':
-      break
-    case 'undefined':
-    case 'function':
-    case 'symbol':
-      throw unencodable(`a value of type ${typeof value}`)
-  }
-  if (value === null || value instanceof Uint8Array) return
-  if (depthLeft <= 0) throw unencodable('more than 64 nested lists and maps')
-  if (Array.isArray(value)) {
-    for (const item of value) checkValue(item, depthLeft - 1)
-    return
-  }
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) throw unencodable('an object of a class')
-  for (const key of Object.keys(value)) {
-    checkValue(key, depthLeft)
-    checkValue((value as Record<string, unknown>)[key], depthLeft - 1)
-  }
-}
-
-function unencodable(what: string): AppError {
-  return new AppError('CBOR', `cbor: ${what} cannot be encoded`)
 }
