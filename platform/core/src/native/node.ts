@@ -1,4 +1,5 @@
 import crypto from 'node:crypto'
+import { equal } from '../bytes.ts'
 import { keyCache } from './key-cache.ts'
 import { nobleMlkemEncapsulate, nobleMlkemKey } from './mlkem-noble.ts'
 import type { MlkemKey, Native } from './native.ts'
@@ -20,6 +21,9 @@ const MLKEM768_SPKI = keyForm('308204b2300b0609608648016503040402038204a100', 11
 
 const ed25519Keys = keyCache((key) => publicKeyObject(ED25519_SPKI, key))
 const p256Keys = keyCache((key) => publicKeyObject(P256_SPKI, key))
+
+const hmacKey = lastKeyCache()
+const sealingKey = lastKeyCache()
 
 /** Node 24 has ML-KEM-768; older majors fall back to JavaScript. */
 const hasMlkem = detectMlkem()
@@ -43,7 +47,7 @@ export const native: Native = {
     new Uint8Array(crypto.hkdfSync('sha256', secretKey(ikm), salt, info, lengthBytes)),
   hkdfExpandSha256,
   gcmSeal({ key, nonce, aad, bytes }) {
-    const cipher = crypto.createCipheriv(gcmName(key), secretKey(key), nonce).setAAD(aad)
+    const cipher = crypto.createCipheriv(gcmName(key), sealingKey(key), nonce).setAAD(aad)
     const out = new Uint8Array(bytes.length + 16)
     out.set(cipher.update(bytes), 0)
     cipher.final()
@@ -144,8 +148,20 @@ function secretKey(key: Uint8Array): crypto.KeyObject | Uint8Array {
   return key.length === 0 ? key : crypto.createSecretKey(key)
 }
 
+/** As `secretKey`, keeping the object of the last key: bulk work uses one key many times in a row. */
+function lastKeyCache(): typeof secretKey {
+  let last: { readonly bytes: Uint8Array; readonly object: ReturnType<typeof secretKey> } | undefined
+  return (key) => {
+    if (last === undefined || !equal(last.bytes, key)) {
+      last?.bytes.fill(0)
+      last = { bytes: key.slice(), object: secretKey(key) }
+    }
+    return last.object
+  }
+}
+
 function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
-  return plain(crypto.createHmac('sha256', secretKey(key)).update(bytes).digest())
+  return plain(crypto.createHmac('sha256', hmacKey(key)).update(bytes).digest())
 }
 
 /** node:crypto offers only both steps at once. */
