@@ -16,6 +16,13 @@ export function tokenOf(indexKey: Uint8Array, input: CborValue): number {
 /** Beyond this many rows a token is common, and how common no longer matters. */
 const COUNT_UP_TO = 1_000
 
+/** Rows in one statement: a call into the database costs as much as the row that it brings. */
+const ROWS_PER_INSERT = 32
+
+function insertOf(rows: number): string {
+  return `INSERT OR IGNORE INTO records_token VALUES ${Array.from({ length: rows }, () => '(?, ?)').join(', ')}`
+}
+
 /**
  * Which versions carry which tokens. A projection: it can be lost and is made again from custody and vault, so a
  * commit need not wait for the disk; `indexedTo` says how far it has come.
@@ -35,11 +42,15 @@ export class TokenIndex {
   add(entries: readonly { readonly seq: number; readonly tokens: readonly number[] }[]): void {
     if (entries.length === 0) return
     this.#sql.transaction(() => {
-      const insert = this.#sql.prepare('INSERT OR IGNORE INTO records_token VALUES (?, ?)')
       const pairs = entries.flatMap(({ seq, tokens }) => tokens.map((token) => ({ token, seq })))
       // Tokens are random numbers: in their own order each page of the tree is touched once, not once per row.
       pairs.sort((a, b) => a.token - b.token || a.seq - b.seq)
-      for (const { token, seq } of pairs) insert.run(token, seq)
+      const whole = pairs.length - (pairs.length % ROWS_PER_INSERT)
+      const many = this.#sql.prepare(insertOf(ROWS_PER_INSERT))
+      for (let from = 0; from < whole; from += ROWS_PER_INSERT)
+        many.run(...pairs.slice(from, from + ROWS_PER_INSERT).flatMap(({ token, seq }) => [token, seq]))
+      const one = this.#sql.prepare(insertOf(1))
+      for (const { token, seq } of pairs.slice(whole)) one.run(token, seq)
       const last = entries.reduce((max, { seq }) => Math.max(max, seq), 0)
       this.#noteIndexedTo(Math.max(last, this.indexedTo()))
     })

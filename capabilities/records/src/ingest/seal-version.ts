@@ -76,19 +76,34 @@ export function versionLeaf(
   return hmac(salt, 1, fact.recordId, fact.version, fact.digest)
 }
 
+/** What the header names where no write card gives a compartment: 16 bytes that say nothing to anybody else. */
+export function unclaimedCompartment(custodyKey: Uint8Array, compartment: string): Uint8Array {
+  return hmac(custodyKey, 'unclaimed', compartment).slice(0, 16)
+}
+
 /**
  * Seals one version for storage: object, wraps, sealed labels and leaf (protocol §3). Without a `batch` (an owner who
  * is not enrolled) there is a custody wrap only, and the header names a compartment that says nothing.
  */
 export function sealVersion(
   version: VersionToSeal,
-  { custodyKey, batch, random }: { custodyKey: Uint8Array; batch: BatchKey | undefined; random: Random },
+  {
+    custodyKey,
+    batch,
+    random,
+    unclaimedComp = unclaimedCompartment,
+  }: {
+    custodyKey: Uint8Array
+    batch: BatchKey | undefined
+    random: Random
+    unclaimedComp?: typeof unclaimedCompartment
+  },
 ): SealedVersion {
   const { owner, rid, recordId, json, digest } = version
   const oid = random(16)
   const dek = random(32)
   const salt = random(32)
-  const comp = batch?.comp ?? hmac(custodyKey, 'unclaimed', version.labels.compartment).slice(0, 16)
+  const comp = batch?.comp ?? unclaimedComp(custodyKey, version.labels.compartment)
   const epoch = batch?.epoch ?? 0
   const plaintext = encodeVersion({ recordId, version: version.version, prev: version.prev ?? null, json })
   const bytes = sealObject({ oid, dek, comp, epoch, plaintext, random })

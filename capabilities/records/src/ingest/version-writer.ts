@@ -12,6 +12,7 @@ import {
   openBatch,
   type SealedVersion,
   sealVersion,
+  unclaimedCompartment,
   type VersionToSeal,
 } from './seal-version.ts'
 
@@ -54,7 +55,10 @@ export async function writeVersions(
   const { vault, log, custody, index, keys, chainId } = parts
   const random = inBlocks(parts.random)
   await keys.ensure(uniqueOwners(arrivals))
-  const batches = new Map<string, { readonly key: BatchKey | undefined; used: number }>()
+  const batches = new Map<
+    string,
+    { readonly key: BatchKey | undefined; readonly unclaimed: Uint8Array; used: number }
+  >()
   const batchRows: BatchRow[] = []
   const sealed = arrivals.map((arrival) => {
     const { owner, tokens: _tokens, ...version } = arrival
@@ -63,7 +67,8 @@ export async function writeVersions(
     if (batch === undefined || batch.used >= WRAPS_PER_BATCH) {
       const target = parts.target(owner, version.labels.compartment)
       const key = target === undefined ? undefined : openBatch(target, { chainId, random })
-      batch = { key, used: 0 }
+      const unclaimed = unclaimedCompartment(keys.custodyKey(owner.owner), version.labels.compartment)
+      batch = { key, unclaimed, used: 0 }
       batches.set(name, batch)
       if (key !== undefined)
         batchRows.push({
@@ -76,7 +81,9 @@ export async function writeVersions(
     }
     batch.used += 1
     const custodyKey = keys.custodyKey(owner.owner)
-    return sealVersion({ ...version, owner: owner.owner }, { custodyKey, batch: batch.key, random })
+    const { key, unclaimed } = batch
+    const sealing = { custodyKey, batch: key, random, unclaimedComp: () => unclaimed }
+    return sealVersion({ ...version, owner: owner.owner }, sealing)
   })
   const [{ index: firstIndex }] = await Promise.all([
     log.appendMany(sealed.map(({ leaf }) => leaf)),
