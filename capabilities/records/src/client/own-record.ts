@@ -18,7 +18,7 @@ import {
 import type { Keyring } from '@salus/keys'
 import { type Connection, send, sendForCbor } from '@salus/sdk'
 import { clinicalDates, compartmentOf, type LooseResource } from '../fhir/index.ts'
-import { codesOf } from '../ingest/prepare.ts'
+import { codesOf } from '../ingest/codes-of.ts'
 import { unpackCode } from '../packed-codes.ts'
 
 const OBJECTS_PER_REQUEST = 500
