@@ -20,8 +20,6 @@ import {
   walkReferences,
 } from '../fhir/index.ts'
 
-export { codesOf } from './codes-of.ts'
-
 import { codesOf } from './codes-of.ts'
 
 /** A file to take in: its name for the report, and its text. */
