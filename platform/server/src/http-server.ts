@@ -119,8 +119,9 @@ export class HttpServer {
         try {
           if (this.#closing)
             throw new AppError('UNAVAILABLE', 'node: is stopping; try again or ask another node')
-          const actor = this.#authenticate(request.headers.authorization, route.audience)
+          // Counted first: who guesses at tokens is a caller too.
           this.#limits.take(request.ip)
+          const actor = this.#authenticate(request.headers.authorization, route.audience)
           answer = await route.handle({
             actor,
             params: request.params as Record<string, string>,
@@ -212,7 +213,9 @@ function allowed(actor: Actor, audience: Audience): boolean {
   if (audience === 'anyone' || audience === 'signed-in') return true
   if (audience === 'holder') return actor.kind === 'holder'
   if (actor.kind !== 'staff') return false
-  return audience === 'staff' || actor.roles.includes(audience)
+  // Auditors look; they let nobody in and change nothing.
+  if (audience === 'staff') return actor.roles.some((role) => role !== 'auditor')
+  return actor.roles.includes(audience)
 }
 
 function textValues(values: unknown): Record<string, string> {

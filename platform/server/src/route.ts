@@ -1,7 +1,10 @@
 import type { Schema } from '@salus/core'
 import type { Actor } from './actor.ts'
 
-/** Who may call a route: `anyone`, a `holder` (patient or delegate), `staff` of a role, or an `admin`. */
+/**
+ * Who may call a route: `anyone`, a `holder` (patient or delegate), staff of a role, `staff` of any role but auditor,
+ * or whoever is signed in.
+ */
 export type Audience =
   | 'anyone'
   | 'holder'
