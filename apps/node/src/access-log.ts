@@ -30,7 +30,8 @@ function inPages(access: Access): Access[] {
 const KIND: Readonly<Record<Access['kind'], AccessFacts['kind']>> = {
   release: 'release',
   refusal: 'release',
-  request: 'release',
+  // What was asked for and not received.
+  request: 'receive',
   open: 'receive',
   read: 'read',
   search: 'search',
@@ -79,14 +80,15 @@ export class NodeAccessLog implements AccessLog {
 
   #facts(access: Access, eventId: Uint8Array): AccessFacts {
     const { org, nodeUrl, urlOf, random, nameOf } = this.#parts
-    const { actor } = access
+    const { actor, note } = access
+    const marked = note === 'log-suspect' || note === 'log-forked' ? note : undefined
     const name = actor.practitioner === undefined ? undefined : nameOf(actor.org, actor.practitioner)
     return {
       eventId,
       kind: access.kind === 'preview' && access.versions.length > 0 ? 'read' : KIND[access.kind],
       timeMs: access.timeMs,
       outcome: access.outcome === 'permitted' ? 'permitted' : 'refused',
-      reasons: access.reasons ?? [],
+      reasons: access.reasons ?? (note === undefined || marked !== undefined ? [] : [note]),
       recorder: { org, node: nodeUrl() },
       custodian: { org: access.custodian, node: urlOf(access.custodian) },
       requester: {
@@ -95,7 +97,7 @@ export class NodeAccessLog implements AccessLog {
         ...(actor.unit === undefined ? {} : { unit: actor.unit }),
         ...(actor.practitioner === undefined ? {} : { practitioner: actor.practitioner }),
         ...(name === undefined ? {} : { name }),
-        as: actor.holder === 'owner' ? 'patient' : actor.holder === 'delegate' ? 'delegate' : 'practitioner',
+        as: this.#as(actor),
       },
       purpose: access.purpose,
       patient: this.#patient(access.owner),
@@ -120,8 +122,13 @@ export class NodeAccessLog implements AccessLog {
       ...(access.emergency === undefined ? {} : { emergency: access.emergency }),
       head: access.head,
       degraded: access.degraded ?? false,
-      ...(access.note === 'log-suspect' || access.note === 'log-forked' ? { marked: access.note } : {}),
+      ...(marked === undefined ? {} : { marked }),
     }
+  }
+
+  #as({ org, practitioner, holder }: Access['actor']): AccessFacts['requester']['as'] {
+    if (holder !== undefined) return holder === 'owner' ? 'patient' : 'delegate'
+    return practitioner === undefined && org === this.#parts.org ? 'system' : 'practitioner'
   }
 
   /** The patient's record id here; events of no patient name the organisation. */

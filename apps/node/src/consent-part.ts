@@ -3,33 +3,29 @@ import { decodeTerms } from '@salus/consent'
 import {
   type Acting,
   Custodian,
-  type CustodianTransport,
   consentRoutes,
   Delegations,
   Grantee,
   GrantStore,
   Leases,
-  openRecalled,
+  orgWire,
   type ReleaseEvent,
 } from '@salus/consent/service'
-import { AppError, type CborValue, decode, type SignedForm, tuple, verifierKey } from '@salus/core'
+import { AppError, verifierKey } from '@salus/core'
 import { factLogOrigin } from '@salus/log'
 import type { ResourceCompartment } from '@salus/records/fhir'
 import { parseJson, serialise } from '@salus/records/fhir'
-import { send, sendForCbor } from '@salus/sdk'
-import { type Holder, type OrgMessages, type Route, signOrgMessage } from '@salus/server'
+import type { Holder, OrgMessages, Route } from '@salus/server'
 import type { NodeAccessLog } from './access-log.ts'
+import { type EmergencyPart, openEmergencyPart } from './emergency-part.ts'
 import type { NodeConfig, NodeHost } from './host.ts'
 import type { IdentityPart } from './identity-part.ts'
 import type { LedgerPart } from './ledger-part.ts'
 import type { Organisation } from './organisation.ts'
-import { connectionTo } from './peers.ts'
 import type { RecordsPart } from './records-part.ts'
 import { isRequiredElement } from './required-elements.ts'
 import { chartRoutes } from './routes/chart.ts'
 import type { Stores } from './stores.ts'
-
-const CBOR = 'application/cbor'
 
 /** Grants at work on one node. */
 export interface ConsentPart {
@@ -37,6 +33,7 @@ export interface ConsentPart {
   readonly grantee: Grantee
   readonly leases: Leases
   readonly delegations: Delegations
+  readonly emergency: EmergencyPart
   /** Which events a holder may see: a delegate sees none that tells of a category her mandate leaves out. */
   maySee(holder: Holder, event: Uint8Array): boolean
   /** The categories of records that whoever acts may be told of. */
@@ -44,7 +41,7 @@ export interface ConsentPart {
   /** Ends what others may still open of an owner's record, and forgets the terms. */
   endGrants(owner: Uint8Array): Promise<void>
   readonly routes: readonly Route[]
-  close(): void
+  close(): Promise<void>
 }
 
 export interface ConsentPartParts {
@@ -91,21 +88,12 @@ export function openConsentPart(parts: ConsentPartParts): ConsentPart {
     json: { parse: (text) => parseJson(text).exact, serialise },
     isRequired: isRequiredElement,
   })
-  const peer = (org: string) => connectionTo(access, network, org)
-  const transport: CustodianTransport = {
-    async release(org, signed) {
-      const body = tuple(config.org, signed.bytes, signed.sig)
-      const answer = await sendForCbor(peer(org), 'POST', '/org/release', { raw: { type: CBOR, body } })
-      return signedForm(answer)
-    },
-    async objects(org, addresses) {
-      const { body } = await send(peer(org), 'POST', '/objects', {
-        json: { addresses: addresses.map((address) => Buffer.from(address).toString('base64url')) },
-      })
-      const objects = decode(body, { maxBytes: 512 * 1024 * 1024 })
-      if (!Array.isArray(objects)) throw new AppError('REPLY', 'custodian: its answer is no list of objects')
-      return objects.map((object) => (object instanceof Uint8Array ? object : undefined))
-    },
+  const wire = orgWire({ keys, ledger: access, network, clock, random })
+  const logOf = (org: string) => {
+    const origin = factLogOrigin(access.chainId, org)
+    const member = access.organisation(org)
+    if (member === undefined) throw new AppError('REPLY', 'custodian: is no member of this network')
+    return { origin, key: verifierKey(origin, member.log) }
   }
   const grantee = new Grantee({
     keys,
@@ -114,46 +102,30 @@ export function openConsentPart(parts: ConsentPartParts): ConsentPart {
     links,
     leases,
     access: accessLog,
-    transport,
-    logOf: (org) => {
-      const origin = factLogOrigin(access.chainId, org)
-      const member = access.organisation(org)
-      if (member === undefined) throw new AppError('REPLY', 'custodian: is no member of this network')
-      return { origin, key: verifierKey(origin, member.log) }
-    },
+    transport: wire,
+    logOf,
     readEvent: readRelease,
     clock,
     random,
   })
-  const pushRecall = async (org: string, g: Uint8Array) => {
-    const body = signOrgMessage(
-      { from: config.org, to: org, kind: 'recall', payload: { g } },
-      { key: organisation.sign, chainId: access.chainId, clock, random },
-    )
-    try {
-      const answer = await sendForCbor(peer(org), 'POST', '/org/recalls', { raw: { type: CBOR, body } })
-      const key = access.organisation(org)?.sign
-      return key === undefined ? undefined : openRecalled(key, access.chainId, signedForm(answer))
-    } catch {
-      // An unreachable grantee ends with its lease (protocol §4, Revoke).
-      return undefined
-    }
-  }
+  const emergency = openEmergencyPart({ ...parts, links, wire, logOf })
   const routes = [
     ...consentRoutes({
       custodian,
       grantee,
       delegations,
       messages,
-      pushRecall,
+      pushRecall: wire.pushRecall,
     }),
     ...chartRoutes({ config, records, grantee, leases, grants, accessLog, ledger, clock }),
+    ...emergency.routes,
   ]
   return {
     custodian,
     grantee,
     leases,
     delegations,
+    emergency,
     maySee(holder, event) {
       if (holder.delegation === undefined) return true
       const allowed = delegations.compartmentsOf(holder)
@@ -169,21 +141,18 @@ export function openConsentPart(parts: ConsentPartParts): ConsentPart {
     async endGrants(owner) {
       for (const { g, carried } of grants.ofOwner(owner, 'custodian')) {
         grants.revokeOnSight(g)
-        await pushRecall(decodeTerms(carried.terms).grantee.org, g)
+        await wire.pushRecall(decodeTerms(carried.terms).grantee.org, g)
       }
       for (const { g } of grants.ofOwner(owner, 'grantee')) leases.recall(g)
       grants.removeOwner(owner)
+      emergency.removeOwner(owner)
     },
     routes,
-    close: () => leases.close(),
+    async close() {
+      leases.close()
+      await emergency.close()
+    },
   }
-}
-
-function signedForm(answer: CborValue): SignedForm {
-  const [bytes, sig] = Array.isArray(answer) ? answer : []
-  if (!(bytes instanceof Uint8Array) || !(sig instanceof Uint8Array))
-    throw new AppError('REPLY', 'peer: its answer is no signed form')
-  return { bytes, sig }
 }
 
 /** What a custodian's event says it released; undefined for anything that is no event of a release under a grant. */

@@ -1,6 +1,5 @@
 import type { AuditTrail } from '@salus/audit'
 import type { Access } from '@salus/consent/service'
-import { AppError, bytes, fromUtf8, list, object, optional, toBase64url } from '@salus/core'
 import type { Timer } from '@salus/host'
 import { erasedArgs, erasureEffect, type Receipt, signReceipt } from '@salus/identity'
 import { signBody } from '@salus/ledger'
@@ -9,15 +8,14 @@ import {
   catchUpIndex,
   Erasure,
   type ErasureReceipts,
-  exportArchive,
   fhirRoutes,
-  importArchive,
   organisationPolicy,
+  ownRoutes,
   type RecordAccess,
   replayMarkers,
   resumeRotations,
 } from '@salus/records'
-import { type Holder, json, type Route, bytes as rawAnswer, route } from '@salus/server'
+import type { Route } from '@salus/server'
 import type { NodeAccessLog } from './access-log.ts'
 import type { ConsentPart } from './consent-part.ts'
 import type { FactLog } from './fact-log.ts'
@@ -31,7 +29,7 @@ import type { Stores } from './stores.ts'
 
 const DAY_MS = 86_400_000
 const BODY_LIFE_MS = 5 * 60_000
-const MAX_ARCHIVE_BYTES = 300 * 1024 * 1024
+const COSIGNED_WITHIN_MS = 5_000
 /** Receipts that an export carries: the newest accesses, so that one file stays one file. */
 const RECEIPTS_PER_EXPORT = 1_000
 
@@ -140,137 +138,60 @@ export function openCustodyPart(parts: CustodyPartParts): CustodyPart {
         permits: organisationPolicy(delegated),
         logAccess,
       }),
-      ...ownerRoutes(parts, erasure, head, chainId),
+      ...ownRoutes({
+        org: config.org,
+        chainId,
+        custody,
+        index,
+        reader,
+        keys,
+        ridKey,
+        vault: stores.vault,
+        log: factLog,
+        ingest,
+        clock,
+        random,
+        target: records.target,
+        erasure,
+        receiptsOf: (owner) => receiptsOf(parts, owner),
+        async logOwn(holder, { kind, count }) {
+          await accessLog.record({
+            owner: holder.owner,
+            timeMs: clock.now(),
+            kind: kind === 'export' || kind === 'import' ? kind : 'administer',
+            outcome: 'permitted',
+            actor: { org: config.org, holder: 'owner' },
+            custodian: config.org,
+            purpose: 'PATRQT',
+            versions: [],
+            reasons: [kind, String(count)],
+            head: head(),
+          })
+        },
+      }),
     ],
     close: () => timer?.cancel(),
   }
 }
 
-function ownerRoutes(
-  parts: CustodyPartParts,
-  erasure: Erasure,
-  head: () => Access['head'],
-  chainId: Uint8Array,
-): Route[] {
-  const { config, host, stores, organisation, keys, factLog, records, accessLog, trail, receipts } = parts
-  const { clock, random } = host
-  const { custody, index, reader, ingest } = records
-  const logged = (holder: Holder, kind: Access['kind'], note: string): Promise<unknown> =>
-    accessLog.record({
-      owner: ownerOf(holder),
-      timeMs: clock.now(),
-      kind,
-      outcome: 'permitted',
-      actor: { org: config.org, holder: 'owner' },
-      custodian: config.org,
-      purpose: 'PATRQT',
-      versions: [],
-      reasons: [note],
-      head: head(),
-    })
-  return [
-    {
-      method: 'GET',
-      path: '/me/export',
-      summary:
-        'Everything this organisation holds of me, as one archive: exact versions, a FHIR bundle, receipts',
-      audience: 'holder',
-      async handle({ actor }) {
-        const holder = actor as Holder
-        await logged(holder, 'export', 'archive')
-        const { text } = await exportArchive(
-          {
-            org: config.org,
-            chainId,
-            custody,
-            reader,
-            keys,
-            clock,
-            async receiptsOf(owner) {
-              const { events } = trail.list(owner, { limit: RECEIPTS_PER_EXPORT })
-              const made = []
-              for (const { eventId, digest, salt, leafIndex } of events) {
-                const receipt = await receipts.ofFact({ kind: 2, fields: [eventId, digest], salt, leafIndex })
-                made.push(JSON.parse(encodeReceipt(receipt)) as unknown)
-              }
-              return made
-            },
-          },
-          ownerOf(holder),
-        )
-        return rawAnswer(text, 'application/json')
-      },
-    },
-    {
-      method: 'POST',
-      path: '/me/import',
-      summary: 'Bring an archive here: every version with its bytes, ids, numbers and origin',
-      audience: 'holder',
-      rawBody: 'application/json',
-      maxBodyBytes: MAX_ARCHIVE_BYTES,
-      async handle({ actor, body }) {
-        const holder = actor as Holder
-        const row = custody.owner(ownerOf(holder))
-        if (row === undefined) throw new AppError('NOT_FOUND', 'owner: enrol here first')
-        const report = await importArchive(
-          {
-            org: config.org,
-            ridKey: organisation.ridKey,
-            ingest,
-            custody,
-            index,
-            vault: stores.vault,
-            log: factLog,
-            keys,
-            chainId,
-            random,
-            target: records.target,
-          },
-          row,
-          fromUtf8(body),
-        )
-        await logged(holder, 'import', `versions:${report.imported}`)
-        return json(report)
-      },
-    },
-    route<{ oids?: Uint8Array[] }>({
-      method: 'POST',
-      path: '/me/erase',
-      summary:
-        'Erase my record here, or some versions: what the law lets go is destroyed, the rest hidden until its date',
-      audience: 'holder',
-      maxBodyBytes: 4 * 1024 * 1024,
-      body: object('What to erase', {
-        oids: optional(list(bytes('Version', { length: 16 }), { min: 1, max: 100_000 })),
-      }),
-      async handle({ actor, body }) {
-        const holder = actor as Holder
-        const requestId = random(16)
-        await logged(holder, 'administer', 'erase')
-        const done = await erasure.erase(ownerOf(holder), {
-          requestId,
-          ...(body.oids === undefined ? {} : { oids: body.oids }),
-        })
-        return json({
-          requestId: toBase64url(requestId),
-          destroyed: done.destroyed,
-          restricted: done.restricted,
-          retainUntil: done.retainUntil ?? null,
-          receipts: done.receipts.map(({ bytes: form, sig }) => ({
-            bytes: toBase64url(form),
-            sig: toBase64url(sig),
-          })),
-        })
-      },
-    }),
-  ]
-}
-
-/** Only the owner herself: a delegate neither takes the whole record along nor erases it. */
-function ownerOf(holder: Holder): Uint8Array {
-  if (holder.delegation !== undefined)
-    throw new AppError('FORBIDDEN', 'session: only the owner herself may do this, not a delegate')
-  return holder.owner
+/** The newest accesses to an owner's record, as receipt files. */
+async function receiptsOf(
+  { trail, receipts, factLog, ledger }: CustodyPartParts,
+  owner: Uint8Array,
+): Promise<unknown[]> {
+  // An archive outlives the node: its receipts should say more than "logged". Where the ledger stands still they cannot.
+  await factLog.anchorNow().catch(() => undefined)
+  await ledger.witnessed()
+  const made: unknown[] = []
+  for (const { eventId, digest, salt, leafIndex } of trail.list(owner, { limit: RECEIPTS_PER_EXPORT })
+    .events) {
+    const receipt = await receipts.ofFact(
+      { kind: 2, fields: [eventId, digest], salt, leafIndex },
+      COSIGNED_WITHIN_MS,
+    )
+    made.push(JSON.parse(encodeReceipt(receipt)))
+  }
+  return made
 }
 
 /** Signs receipts and commits to them on the ledger (`records/erased`); the receipt itself stays off it. */

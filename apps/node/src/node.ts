@@ -166,7 +166,7 @@ export class SalusNode {
         accessLog,
         messages,
       })
-      closers.unshift(async () => consent.close())
+      closers.unshift(() => consent.close())
 
       await mendCustody({ host, stores, keys, factLog, records })
       const custody = openCustodyPart({
@@ -206,7 +206,10 @@ export class SalusNode {
           vault: stores.vault,
           reader: records.reader,
           mandateOf: (delegate) => consent.compartmentsOf(delegate),
-          logImport: (staff, report) => identity.logImport(staff, report),
+          async logImport(staff, report) {
+            await identity.logImport(staff, report)
+            consent.emergency.noteWrites(report.versions)
+          },
           logOwnList: (holder, count) => identity.logOwnList(holder, count),
           setCard: async (holder, card) =>
             records.owners.setCard(holder.owner, card, { rewrapEverything: false }),
@@ -254,9 +257,9 @@ export class SalusNode {
   /** Stops taking requests, lets what is under way finish, and closes every store. */
   close(): Promise<void> {
     this.#closed ??= (async () => {
-      await this.#server.close()
+      await this.#server.close(() => this.ledger.operator?.releaseWaiting())
       this.custody.close()
-      this.consent.close()
+      await this.consent.close()
       await this.factLog.close()
       await this.ledger.close()
       await this.#stores.close()

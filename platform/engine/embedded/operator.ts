@@ -60,6 +60,8 @@ export interface Operator extends Engine {
   waitAbove(height: number, waitMs: number, cosignedSize?: number): Promise<void>
   /** Tells those who wait that cosignatures were stored by other means than `cosign`: a witness's. */
   cosignaturesAdded(): void
+  /** Lets everybody go who waits for a block: this node stops. */
+  releaseWaiting(): void
   /** `POST /ledger/cosign`: takes cosignatures of a checkpoint of the block log. Throws AppError as `TileLog`. */
   cosign(note: string): Promise<void>
   /** `GET /ledger/checkpoint`: the newest checkpoint, with the cosignatures that it has. */
@@ -324,6 +326,9 @@ export async function openOperator(options: OperatorOptions): Promise<Operator> 
         const timer = clock.schedule(waitMs, done)
         const unsubscribe = heard.add(() => void blockLog.catchUp().then(done, done))
       })
+    },
+    releaseWaiting() {
+      for (const done of [...pollers]) done()
     },
     async cosign(note) {
       const cosigners = options.cosigners()

@@ -93,9 +93,13 @@ export class HttpServer {
     return { status: reply.statusCode, headers: reply.headers, body: new Uint8Array(reply.rawPayload) }
   }
 
-  /** Lets requests under way finish, at most two seconds, then closes every connection. */
-  async close(): Promise<void> {
+  /**
+   * Lets requests under way finish, at most two seconds, then closes every connection. `release` ends those that only
+   * wait for something to happen.
+   */
+  async close(release: () => void = () => undefined): Promise<void> {
     this.#closing = true
+    release()
     const { clock } = this.#options
     const untilMs = clock.now() + CLOSE_AFTER_MS
     while (this.#underWay > 0 && clock.now() < untilMs)

@@ -1,5 +1,6 @@
 import { sendForJson } from '@salus/sdk'
 import type { Played } from './play.ts'
+import { renewSessions } from './sessions.ts'
 import type { StepResult, Story } from './story.ts'
 import { ORGS } from './world.ts'
 
@@ -37,6 +38,7 @@ export async function documentOf(
   const logSizes: Record<string, number> = {}
   let bytesOnDisk = 0
   let ledgerHeight = 0
+  if (world !== undefined) await renewSessions(world)
   for (const key of ['a', 'b', 'c'] as const) {
     const admin = world?.admins.get(key)
     if (world === undefined || admin === undefined || !world.net.running().includes(ORGS[key])) continue

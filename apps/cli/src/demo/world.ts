@@ -37,7 +37,7 @@ export interface World {
   readonly split: Split
   readonly cast: Cast
   readonly connections: Readonly<Record<'a' | 'b' | 'c', Connection>>
-  readonly admins: Map<string, DemoStaff>
+  readonly admins: Map<'a' | 'b' | 'c', DemoStaff>
   readonly staff: Map<string, DemoStaff>
   readonly people: Map<string, DemoPerson>
   readonly figures: Record<string, number | Record<string, number>>

@@ -42,8 +42,11 @@ export function chartRoutes(parts: ChartRoutesParts): Route[] {
         const found = records.owners.findPatient(patient)
         if (found === undefined || found.status === 'restricted' || found.status === 'erased')
           throw new AppError('NOT_FOUND', 'patient: nobody of that id is treated here')
-        const rows = records.custody.currentVersions(found.owner, { after: 0, limit: 100_000 })
-        const labels = rows.map((row) => records.reader.labels(row)).filter(({ deleted }) => deleted !== true)
+        const held = records.custody
+          .currentVersions(found.owner, { after: 0, limit: 100_000 })
+          .map((row) => ({ row, labels: records.reader.labels(row) }))
+          // The emergency summary repeats what stands beside it.
+          .filter(({ labels }) => labels.deleted !== true && labels.compartment !== 'emergency')
         const { height, timeMs } = ledger.engine.head()
         // Logged before anything is opened, one event for the whole chart.
         await accessLog.record({
@@ -55,15 +58,13 @@ export function chartRoutes(parts: ChartRoutesParts): Route[] {
           custodian: config.org,
           purpose,
           action: 'read',
-          versions: labels.slice(0, 1_000).map(({ recordId, version }, at) => ({
-            oid: rows[at]?.oid ?? new Uint8Array(16),
-            recordId,
-            version,
-          })),
+          versions: held
+            .slice(0, 1_000)
+            .map(({ row: { oid }, labels: { recordId, version } }) => ({ oid, recordId, version })),
           head: { height, ageMs: Math.max(0, clock.now() - timeMs) },
         })
         const own = await Promise.all(
-          rows.filter(({ custodyWrap }) => custodyWrap !== undefined).map((row) => records.reader.open(row)),
+          held.filter(({ row }) => row.custodyWrap !== undefined).map(({ row }) => records.reader.open(row)),
         )
         const foreign = await askAll(parts, found.owner, staff)
         const isDirectory = (reference: string): boolean =>

@@ -1,5 +1,6 @@
 import type { Connection } from '@salus/sdk'
 import { sendForJson } from '@salus/sdk'
+import { confidentialText } from '../confidential.ts'
 import { duplicatesFor } from '../duplicates.ts'
 import type { SourcedResource } from '../source-files.ts'
 import { expectThat, type Story } from '../story.ts'
@@ -58,6 +59,8 @@ export async function importRecords(world: World, story: Story): Promise<ImportT
     added.rejected.length === 0,
     `the duplicates that the demo makes arrive: ${added.rejected[0]?.message}`,
   )
+  const confidential = await importPage(adminOf(world, 'a'), [{ text: confidentialText(world.cast.child) }])
+  expectThat(confidential.imported === 1, 'the confidential record that the demo makes arrives')
   const unique = new Map(source.resources.map((one) => [one.recordId, one]))
   const rejected = [...failed].flatMap(([recordId, { code }]) => {
     const one = unique.get(recordId)
@@ -66,13 +69,16 @@ export async function importRecords(world: World, story: Story): Promise<ImportT
   return {
     imported: source.resources.length - rejected.length,
     rejected: [...source.rejected, ...rejected],
-    added: duplicates.length,
+    added: duplicates.length + confidential.imported,
     perSecond: Math.round(sent / seconds),
   }
 }
 
 /** Imports resources as one ndjson file; the report's entries are lines. */
-async function importPage(connection: Connection, page: readonly SourcedResource[]): Promise<Report> {
+async function importPage(
+  connection: Connection,
+  page: readonly Pick<SourcedResource, 'text'>[],
+): Promise<Report> {
   if (page.length === 0) return { imported: 0, rejected: [] }
   const body = page.map(({ text }) => text).join('\n')
   return (await sendForJson(connection, 'POST', '/import?name=page.ndjson', {

@@ -1,21 +1,13 @@
-import { execFile } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { promisify } from 'node:util'
 import { listOwnVersions } from '@salus/records/client'
+import { auditFindings } from '../children.ts'
 import { personOf, sessionOf } from '../people.ts'
 import { expectThat, type Story } from '../story.ts'
 import { ORGS, type World } from '../world.ts'
 
-const run = promisify(execFile)
-const MAIN = new URL('../../main.ts', import.meta.url).pathname
 const ANCHOR_MS = 10_500
-
-interface Finding {
-  readonly where: string
-  readonly what: string
-}
 
 /** One way to alter a copy of the data directory, and the file that the audit must name. */
 interface Tampering {
@@ -46,7 +38,7 @@ export async function tampering(world: World, story: Story): Promise<string> {
   const clean = join(copies, 'clean')
   cpSync(source, clean, { recursive: true })
   await net.startNode(ORGS.a)
-  const untouched = await audit(world, clean)
+  const untouched = await auditFindings(world, clean)
   expectThat(
     untouched.length === 0,
     `the untouched copy passes: ${untouched[0]?.where} ${untouched[0]?.what}`,
@@ -85,7 +77,7 @@ export async function tampering(world: World, story: Story): Promise<string> {
       const { name, where, dir, apply } = next
       cpSync(clean, dir, { recursive: true })
       apply(dir)
-      const findings = await audit(world, dir)
+      const findings = await auditFindings(world, dir)
       const named = findings.find((finding) => finding.where.includes(where))
       expectThat(
         named !== undefined,
@@ -112,20 +104,6 @@ async function settled(world: World): Promise<void> {
     if (health.log.size === health.log.anchoredSize) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-}
-
-async function audit(world: World, dir: string): Promise<readonly Finding[]> {
-  const args = [MAIN, 'audit', dir, '--genesis', world.net.genesisId, '--quiet', '--json']
-  const { stdout } = await run(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }).catch(
-    (error: { stdout?: string; stderr?: string }) => {
-      expectThat(
-        error.stdout !== undefined && error.stdout !== '',
-        `salus audit failed: ${error.stderr?.slice(0, 300)}`,
-      )
-      return { stdout: error.stdout }
-    },
-  )
-  return (JSON.parse(stdout) as { findings: Finding[] }).findings
 }
 
 function packOf(dir: string): string {

@@ -1,0 +1,37 @@
+import { openOwnSession } from '@salus/identity/client'
+import { sendForJson, withToken } from '@salus/sdk'
+import { adminOf } from './steps/enrol.ts'
+import { ORGS, type World } from './world.ts'
+
+/**
+ * Moves the network's time on. People's and staff's sessions live for half a day, so everybody who has one signs in
+ * again, as on any other morning.
+ */
+export async function letTimePass(world: World, ms: number): Promise<void> {
+  await world.net.advance(ms)
+  await signInAgain(world)
+}
+
+export async function signInAgain(world: World): Promise<void> {
+  const { context, people, staff } = world
+  for (const { person, sessions } of people.values())
+    for (const org of sessions.keys())
+      sessions.set(org, await openOwnSession(connectionTo(world, org), { org, person, context }))
+  for (const [as, member] of staff) {
+    const path = `/staff/${encodeURIComponent(member.practitioner)}/sessions`
+    const { token } = (await sendForJson(adminOf(world, keyOf(member.org)), 'POST', path)) as {
+      token: string
+    }
+    const connection = withToken(connectionTo(world, member.org), token)
+    staff.set(as, { ...member, token, connection })
+  }
+}
+
+/** An organisation's node, without a session. */
+export function connectionTo(world: World, org: string) {
+  return world.connections[keyOf(org)]
+}
+
+function keyOf(org: string): 'a' | 'b' | 'c' {
+  return org === ORGS.a ? 'a' : org === ORGS.b ? 'b' : 'c'
+}
