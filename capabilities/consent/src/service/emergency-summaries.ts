@@ -72,7 +72,12 @@ export class EmergencySummaries {
     this.#schedule()
   }
 
-  /** Also after the patient changed what she leaves out. */
+  /** The patient changed what she leaves out. */
+  choicesChanged(owner: Uint8Array): void {
+    this.markStale(owner)
+    this.#schedule()
+  }
+
   markStale(owner: Uint8Array): void {
     const { sql, random } = this.#parts
     sql

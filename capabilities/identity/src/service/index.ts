@@ -1,6 +1,7 @@
 export { Claims, type ClaimsParts } from './claims.ts'
 export { type CodeContent, type CodeUse, EnrolmentCodes, type Proofing } from './enrolment-codes.ts'
 export { Home, type HomeParts, type KnownUnlocker, keyringLeafOf, type StoredKeyring } from './home.ts'
+export { ownerOnly } from './home-routes.ts'
 export { Hosted, type HostedAccount, type HostedParts } from './hosted.ts'
 export { type HostedDraft, HostedGrants, type HostedGrantsParts, hostedDraftForm } from './hosted-grants.ts'
 export { Links, type LinksParts, type RegisteredLink } from './links.ts'
