@@ -126,7 +126,7 @@ const EXPECTED: Readonly<Record<string, keyof typeof MAY>> = {
   'DELETE /fhir/{rest}': 'signed in',
   'POST /fhir': 'signed in',
   'POST /me/records': 'owner',
-  'POST /me/wraps': 'owner',
+  'PUT /me/wraps': 'owner',
   'GET /me/export': 'owner',
   'POST /me/import': 'owner',
   'POST /me/erase': 'owner',
