@@ -71,7 +71,7 @@ function withheldOf(world: World, granted: ReadonlySet<string>) {
 }
 
 /** The first released record whose id stands readable in a file of B's data directory; '' if none. */
-function foreignTextOnDisk(world: World, granted: readonly string[]): string {
+export function foreignTextOnDisk(world: World, granted: readonly string[]): string {
   const dir = world.net.dataDir(ORGS.b)
   const atB = new Set(world.split.b.map(({ recordId }) => recordId))
   const ids = granted
