@@ -14,6 +14,7 @@ import { type LinkRegistration, type LinkStatement, openLinkStatement } from '..
 import type { EnrolmentCodes } from './enrolment-codes.ts'
 import type { Notices } from './notices.ts'
 import type { IdentityAudit, IdentityKeys, OwnerDirectory, RegisteredOwner } from './ports.ts'
+import { onceKnown } from './settle.ts'
 
 /** A person's device, or her delegate's, as this organisation knows it. */
 export interface RegisteredLink {
@@ -200,7 +201,7 @@ export class Links {
     readonly patientKey: Uint8Array
     readonly endorsement: Uint8Array
   }): Promise<void> {
-    const { audit, notices, delegationIsActive } = this.#parts
+    const { audit, notices, clock, delegationIsActive } = this.#parts
     const linkKey = linkKeyIn(input.statement)
     const patient = this.find(input.patientKey)
     if (patient === undefined || patient.delegation !== undefined)
@@ -210,7 +211,8 @@ export class Links {
       sig: input.endorsement,
     })
     const { d } = statement
-    if (d === undefined || !delegationIsActive(d))
+    const active = d && (await onceKnown(clock, () => delegationIsActive(d) || undefined))
+    if (d === undefined || active !== true)
       throw new AppError('LINK_KEY', 'd: must be a delegation that is active on the ledger')
     if (statement.replaces !== undefined)
       throw new AppError('LINK_KEY', 'replaces: a delegate’s key replaces none')

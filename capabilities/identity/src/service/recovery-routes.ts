@@ -125,9 +125,9 @@ export function recoveryRoutes({ recovery, messages }: RecoveryRoutesParts): Rou
       summary: 'Another home’s copy of a recovery half',
       audience: 'anyone',
       rawBody: CBOR,
-      handle({ body }) {
+      async handle({ body }) {
         const { from, payload } = messages.open(body, 'recovery-half')
-        recovery.receiveHalf(from, payload)
+        await recovery.receiveHalf(from, payload)
         return rawAnswer(DONE, CBOR)
       },
     },

@@ -34,6 +34,7 @@ import type { IdentityAudit, IdentityKeys, IdentityLedger, OrgTransport } from '
 import { RecoveryMail } from './recovery-mail.ts'
 import { RecoveryStore } from './recovery-store.ts'
 import { sendToOrg } from './relay.ts'
+import { onceKnown } from './settle.ts'
 
 /** Between the code from the desk and the start on the ledger. */
 const PENDING_MS = 10 * 60_000
@@ -82,7 +83,7 @@ export class Recovery {
     const { home, keys, audit, notices } = this.#parts
     const plan = decodeForm(recoveryPlanSchema, input.plan, { maxBytes: MAX_PLAN_BYTES, version: 1 })
     const { r, c } = recoveryArgs(input.plan, input.salt, input.cancelKey)
-    const row = this.#row(r)
+    const row = await onceKnown(this.#parts.clock, () => this.#row(r))
     if (row === undefined || !equal(row.c, c) || row.startedMs !== undefined)
       throw refusal('plan', 'is not what the ledger holds the commitment of, armed and not started')
     if (plan.home !== keys.org) throw refusal('plan.home', 'is another organisation')
@@ -119,11 +120,12 @@ export class Recovery {
   }
 
   /** Keeps the copy of a half for another home. Throws AppError `RECOVERY`, `OPEN_FAILED`. */
-  receiveHalf(from: string, payload: CborValue): void {
+  async receiveHalf(from: string, payload: CborValue): Promise<void> {
     const { r, half, keyringId, replaces } = (payload ?? {}) as Readonly<Record<string, CborValue>>
     if (!(r instanceof Uint8Array) || !(half instanceof Uint8Array) || !(keyringId instanceof Uint8Array))
       throw new AppError('BAD_REQUEST', 'payload: must have r, half and keyringId')
-    if (this.#row(r) === undefined) throw refusal('r', 'is not armed on the ledger')
+    if ((await onceKnown(this.#parts.clock, () => this.#row(r))) === undefined)
+      throw refusal('r', 'is not armed on the ledger')
     this.#checkHalf(half, keyringId)
     const known = this.#store.get(r)
     if (known !== undefined && known.fromOrg !== from) throw refusal('r', 'is kept for another home')

@@ -3,13 +3,9 @@ import type { Clock } from '@salus/host'
 import { send } from '@salus/sdk'
 import { signOrgMessage } from '@salus/server'
 import type { IdentityKeys, OrgTransport } from './ports.ts'
+import { pause, WAITS_MS } from './settle.ts'
 
 const CBOR = 'application/cbor'
-/**
- * A recipient whose node has not executed the grant's block yet is asked again, after these waits, 5 s in all: mostly it
- * is a few milliseconds behind.
- */
-const WAITS_MS = [20, 40, 80, 160, 320, 640, 1_280, 2_560]
 
 export interface RelayParts {
   readonly keys: IdentityKeys
@@ -36,7 +32,10 @@ export interface Relayed {
   readonly detail?: string
 }
 
-/** Brings each package to its organisation; tells for each how that went. */
+/**
+ * Brings each package to its organisation, again where its node has not executed the grant's block yet; tells for each
+ * how that went.
+ */
 export async function relayPackages(
   parts: RelayParts,
   packages: readonly GrantPackage[],
@@ -59,7 +58,7 @@ async function relayOne(parts: RelayParts, { to, g, role, sealed }: GrantPackage
       const notThereYet = error.code === 'TERMS_REFUSED' && error.data['path'] === 'g'
       const waitMs = notThereYet ? WAITS_MS[attempt] : undefined
       if (waitMs === undefined) return { to, role, delivered: false, code: error.code, detail: error.message }
-      await new Promise<void>((resolve) => void parts.clock.schedule(waitMs, resolve))
+      await pause(parts.clock, waitMs)
     }
   }
 }
