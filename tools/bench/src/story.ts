@@ -9,6 +9,9 @@ interface StoryDocument {
   readonly figures: Readonly<Record<string, unknown>>
 }
 
+/** A story that has not ended by then hangs. */
+const ENDS_WITHIN_MS = 120_000
+
 /** `npm start -- --once --json` on the shipped samples, as anybody would type it. */
 export const figure: Figure = {
   name: 'story',
@@ -18,14 +21,18 @@ export const figure: Figure = {
     const child = spawn('npm', ['-s', 'start', '--', '--once', '--json'], {
       cwd: repoDir,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, so that what npm starts ends with it.
+      detached: true,
     })
+    const timer = setTimeout(() => child.pid !== undefined && process.kill(-child.pid), ENDS_WITHIN_MS)
     const errors: Buffer[] = []
     const output: Buffer[] = []
     child.stdout.on('data', (bytes: Buffer) => output.push(bytes))
     child.stderr.on('data', (bytes: Buffer) => errors.push(bytes))
     const [code] = (await once(child, 'close')) as [number | null]
+    clearTimeout(timer)
     const tookS = (performance.now() - started) / 1000
-    assert(output.length > 0, `the story printed nothing: ${Buffer.concat(errors).toString().slice(-500)}`)
+    assert(output.length > 0, `the story did not end: ${Buffer.concat(errors).toString().slice(-500)}`)
     const { ok, steps, figures } = JSON.parse(Buffer.concat(output).toString()) as StoryDocument
     const failed = steps.find((step) => !step.ok)
     if (code !== 0 || !ok) throw new Error(`the story did not end well: step ${failed?.name ?? 'unknown'}`)
