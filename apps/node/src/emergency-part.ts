@@ -158,6 +158,10 @@ function openSummaries(
         })
       },
       current: (_owner, recordId) => source.byRecordId(recordId)?.held,
+      typesSince: (owner, oid) =>
+        custody
+          .versions(owner, { after: custody.version(oid)?.seq ?? 0 })
+          .map((row) => records.reader.labels(row).type),
       isBusy: () => ingest.isBusy,
     },
     custodian: { org: config.org, name: ledger.access.organisation(config.org)?.name ?? config.org },

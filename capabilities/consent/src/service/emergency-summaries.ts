@@ -28,6 +28,8 @@ export interface SummaryRecords {
   put(owner: Uint8Array, recordId: string, json: Uint8Array): Promise<void>
   /** The newest version of the summary `Bundle/id`; undefined where there is none. */
   current(owner: Uint8Array, recordId: string): CustodyVersion | undefined
+  /** Types of the owner's versions that arrived after this one, deletions too. */
+  typesSince(owner: Uint8Array, oid: Uint8Array): Iterable<string>
   /** Whether records are arriving in bulk now: summaries wait until that is over. */
   isBusy(): boolean
 }
@@ -93,7 +95,9 @@ export class EmergencySummaries {
     const { sql } = this.#parts
     const row = sql.prepare('SELECT stale FROM consent_summary WHERE owner = ?').get<{ stale: number }>(owner)
     if (row === undefined) this.markStale(owner)
-    if (row?.stale !== 0 || this.#current(owner) === undefined) await this.#make(owner)
+    const current = this.#current(owner)
+    // Whatever way a record came, and whatever was lost in a crash: what is shown is never older than the record.
+    if (row?.stale !== 0 || current === undefined || this.#isOutdated(owner, current)) await this.#make(owner)
     return this.#current(owner)
   }
 
@@ -141,6 +145,11 @@ export class EmergencySummaries {
         if (failed) return
       }
     })
+  }
+
+  #isOutdated(owner: Uint8Array, { oid }: CustodyVersion): boolean {
+    for (const type of this.#parts.records.typesSince(owner, oid)) if (RELEVANT.has(type)) return true
+    return false
   }
 
   #current(owner: Uint8Array): CustodyVersion | undefined {

@@ -46,6 +46,7 @@ function ward() {
     optedOut: (owner: Uint8Array) => optedOut.has(toHex(owner)),
   }
   const importing = { now: false }
+  const since = { types: [] as string[] }
   const summaries = new EmergencySummaries({
     sql: a.sql,
     records: {
@@ -59,6 +60,7 @@ function ward() {
       },
       current: (owner, recordId) =>
         a.records.current(owner).findLast(({ labels }) => labels.recordId === recordId),
+      typesSince: () => since.types,
       isBusy: () => importing.now,
     },
     custodian: { org: A, name: 'Hospital A' },
@@ -136,6 +138,7 @@ function ward() {
     desk,
     summaries,
     importing,
+    since,
     notices,
     optedOut,
     seen,
@@ -381,6 +384,19 @@ describe('the summary', () => {
     clock.advance(30_000)
     await new Promise((resolve) => setImmediate(resolve))
     expect(count()).toBe(1)
+    await summaries.close()
+  })
+
+  test('is never older than the record, also where nobody noted the write', async () => {
+    const { a, summaries, since } = ward()
+    const count = () => a.records.current(ownerAtA).length
+    await summaries.ready(ownerAtA)
+    since.types = ['Claim', 'Bundle']
+    await summaries.ready(ownerAtA)
+    expect(count()).toBe(1)
+    since.types = ['Claim', 'AllergyIntolerance']
+    await summaries.ready(ownerAtA)
+    expect(count()).toBe(2)
     await summaries.close()
   })
 

@@ -12,6 +12,7 @@ import {
 } from '../../testing/house.ts'
 import type { OwnerRow } from '../custody/rows.ts'
 import { rotateOwnerKeys } from '../erasure/rotation.ts'
+import { storeGenerated } from '../ingest/generated.ts'
 import { archiveText, mergedArchive, readArchive } from './archive-format.ts'
 import { exportArchive } from './export-archive.ts'
 import { importArchive } from './import-archive.ts'
@@ -175,4 +176,13 @@ test('what was altered, cut off or is of another kind is refused and changes not
     await expect(importArchive(partsOf(c, 'c'), newcomer(c), content)).rejects.toThrow(AppError)
     expect(c.custody.countVersions()).toBe(0)
   }
+})
+
+test('emergency summaries stay behind: whoever holds the record makes its own', async () => {
+  const house = await openHouse()
+  await house.take(patient('p1'), glucose('o1', 'p1'))
+  const before = facts(await exported(house, 'a')).length
+  const json = new TextEncoder().encode('{"resourceType":"Bundle","id":"b1","type":"document"}')
+  await storeGenerated(house, { owner: house.owner('p1').owner, recordId: 'Bundle/b1', json })
+  expect(facts(await exported(house, 'a'))).toHaveLength(before)
 })

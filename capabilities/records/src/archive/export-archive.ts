@@ -19,7 +19,8 @@ export interface ExportParts {
 
 /**
  * Everything that this organisation can read of an owner, as the text of one archive. What she made on her device is
- * not in it: only she can add it. Restricted versions are not in it: they are kept for the law alone.
+ * not in it: only she can add it. Restricted versions are not in it: they are kept for the law alone. Nor are emergency
+ * summaries: whoever holds the record makes its own.
  * Throws AppError `TOO_LARGE`.
  */
 export async function exportArchive(
@@ -31,6 +32,7 @@ export async function exportArchive(
   let size = 0
   for (const row of custody.versions(owner)) {
     if (row.custodyWrap === undefined || row.state === 'restricted') continue
+    if (reader.labels(row).compartment === 'emergency') continue
     const { json, labels, prev } = await reader.open(row)
     size += json.length
     if (size > MAX_ARCHIVE_CHARACTERS / 3)

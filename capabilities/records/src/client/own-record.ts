@@ -15,7 +15,7 @@ import {
   toHex,
   unwrapKey,
 } from '@salus/core'
-import type { Keyring } from '@salus/keys'
+import type { Category, Keyring } from '@salus/keys'
 import { type Connection, send, sendForCbor } from '@salus/sdk'
 import { clinicalDates, compartmentOf, type LooseResource } from '../fhir/index.ts'
 import { codesOf } from '../ingest/codes-of.ts'
@@ -50,6 +50,8 @@ export interface OpenedOwnVersion extends OwnVersion {
   readonly prev: Uint8Array | null
   /** Stored JSON, byte for byte. */
   readonly json: Uint8Array
+  /** Whose key opened it: what the custodian labelled it. */
+  readonly compartment: Category
 }
 
 type Row = Omit<OwnVersion, 'wrap' | 'batch'> & {
@@ -101,17 +103,17 @@ export async function openOwnVersions(
 ): Promise<OpenedOwnVersion[]> {
   const { keyring, chainId } = input
   const wrapped = input.versions.filter(({ wrap, batch }) => wrap !== undefined && batch !== undefined)
-  const batchKeys = new Map<string, Uint8Array>()
-  const keyOf = (batch: Batch): Uint8Array => {
+  const batchKeys = new Map<string, { readonly key: Uint8Array; readonly compartment: Category }>()
+  const keyOf = (batch: Batch): { readonly key: Uint8Array; readonly compartment: Category } => {
     const name = toHex(batch.batch)
-    let key = batchKeys.get(name)
-    if (key === undefined) {
-      const seed = seedFor(keyring, batch)
-      const { enc, comp, epoch } = batch
-      key = batchReceiver({ key: sealKeyPair(seed), enc, chainId, comp, epoch, batchId: batch.batch })
-      batchKeys.set(name, key)
-    }
-    return key
+    const known = batchKeys.get(name)
+    if (known !== undefined) return known
+    const { seed, compartment } = seedFor(keyring, batch)
+    const { enc, comp, epoch } = batch
+    const key = batchReceiver({ key: sealKeyPair(seed), enc, chainId, comp, epoch, batchId: batch.batch })
+    const made = { key, compartment }
+    batchKeys.set(name, made)
+    return made
   }
   const opened: OpenedOwnVersion[] = []
   for (let from = 0; from < wrapped.length; from += OBJECTS_PER_REQUEST) {
@@ -126,7 +128,7 @@ export async function openOwnVersions(
       if (!equal(sha256(object), version.address))
         throw new AppError('OBJECT_ALTERED', 'object: is not the one of this address')
       const { headerHash } = readHeader(object)
-      const kek = keyOf(version.batch as Batch)
+      const { key: kek, compartment } = keyOf(version.batch as Batch)
       const dek = unwrapKey({
         kek,
         wrap: version.wrap as Uint8Array,
@@ -135,7 +137,7 @@ export async function openOwnVersions(
         use: 'owner',
       })
       const { recordId, prev, json } = decodeVersion(openObject(object, dek))
-      opened.push({ ...version, recordId, prev, json })
+      opened.push({ ...version, recordId, prev, json, compartment })
     }
   }
   return opened
@@ -155,18 +157,22 @@ export async function fetchObjects(
   return objects.map((object) => (object instanceof Uint8Array ? object : undefined))
 }
 
-/** What a decision sees of a version, made on the device from the plaintext with the custodian's own functions. */
+/**
+ * What a decision sees of a version, made on the device from the plaintext with the custodian's own functions. Only of
+ * the generated emergency summary does the compartment say it, and not the content.
+ */
 export function heldVersion(
-  version: Pick<OpenedOwnVersion, 'oid' | 'json' | 'recordId' | 'state'>,
+  version: Pick<OpenedOwnVersion, 'oid' | 'json' | 'recordId' | 'state' | 'compartment'>,
   owner: string,
 ): HeldVersion {
   const resource = JSON.parse(fromUtf8(version.json)) as LooseResource
-  const dates = clinicalDates(resource)
+  const isSummary = version.compartment === 'emergency'
+  const dates = isSummary ? undefined : clinicalDates(resource)
   const labels: Labels = {
     recordId: version.recordId,
     type: resource.resourceType,
-    compartment: compartmentOf(resource),
-    codes: codesOf(resource).map(unpackCode),
+    compartment: isSummary ? 'emergency' : compartmentOf(resource),
+    codes: isSummary ? [] : codesOf(resource).map(unpackCode),
     dates: dates === undefined ? undefined : { startMs: dates.startMs, endMs: dates.endMs },
     owner,
     restricted: version.state === 'restricted',
@@ -175,11 +181,14 @@ export function heldVersion(
   return { oid: version.oid, labels }
 }
 
-function seedFor(keyring: OpenSections, { comp, epoch }: Batch): Uint8Array {
-  for (const section of Object.values(keyring.sections)) {
+function seedFor(
+  keyring: OpenSections,
+  { comp, epoch }: Batch,
+): { readonly seed: Uint8Array; readonly compartment: Category } {
+  for (const [name, section] of Object.entries(keyring.sections)) {
     if (!equal(section.comp, comp)) continue
     const found = section.epochs.find((one) => one.epoch === epoch)
-    if (found !== undefined) return found.seed
+    if (found !== undefined) return { seed: found.seed, compartment: name as Category }
   }
   throw new AppError(
     'KEYRING_COMPARTMENT',

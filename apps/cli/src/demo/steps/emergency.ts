@@ -1,7 +1,7 @@
-import { fromBase64url, toHex } from '@salus/core'
+import { fromBase64url, fromUtf8, toHex } from '@salus/core'
+import { listOwnVersions, openOwnVersions } from '@salus/records/client'
 import { type Connection, head, sendForJson } from '@salus/sdk'
 import { noticesAt } from '../notices.ts'
-import { ownVersions } from '../own-versions.ts'
 import { personOf, sessionOf } from '../people.ts'
 import { expectRefusal, expectThat } from '../story.ts'
 import { ORGS, type World } from '../world.ts'
@@ -14,6 +14,8 @@ const HOUR_MS = 3_600_000
 const STANDSTILL_MS = 90_000
 const POLLS = 50
 const POLL_MS = 100
+const SUMMARY_WAITS = 15
+const SUMMARY_WAIT_MS = 2_000
 /** What the patient leaves out of her summary, apart from one fact by name. */
 const EXCLUDED = ['mental', 'substance', 'sexual-reproductive', 'genetics'] as const
 
@@ -44,44 +46,61 @@ export async function emergency(world: World): Promise<string> {
   await optOut(world)
   const degradedMs = await whileTheLedgerStands(world)
   world.figures['degradedEmergencyMs'] = degradedMs
-  return `event final at block ≤ ${opened.height} before ${ORGS.a} released its summary (${opened.entries} entries, ${left.names.size} named facts left out at her wish, nothing else of ${ORGS.a}); notice and break-glass event (DCM 110127) on her list; ended by itself, reviewed by a third person; opt-out honoured; with ordering stopped two signatures released it in ${degradedMs} ms, flagged degraded, and the ledger got its event when it went on`
+  return `event final at block ≤ ${opened.height} before ${ORGS.a} released its summary (${opened.entries} entries, ${left.names.size} facts of it left out at her wish, nothing else of ${ORGS.a}); notice and break-glass event (DCM 110127) on her list; ended by itself, reviewed by a third person; opt-out honoured; with ordering stopped two signatures released it in ${degradedMs} ms, flagged degraded, and the ledger got its event when it went on`
 }
 
-/** What must not be in the summary, and what may be: type and concept of A's records. */
+/** What stood in the summary and must not any more, and what may: type and concept of A's records. */
 interface LeftOut {
   readonly names: ReadonlySet<string>
   readonly allowed: ReadonlySet<string>
   readonly records: readonly string[]
 }
 
-/** The patient leaves out sensitive categories, and everything that one immunisation, problem or prescription says. */
+/**
+ * The patient reads A's summary of her on her own device, and leaves out sensitive categories and one fact by name that
+ * stands in it.
+ */
 async function chooseExclusions(world: World): Promise<LeftOut> {
-  const { split, cast } = world
-  const patient = personOf(world, 'patient')
-  const compartments = new Map(
-    (await ownVersions(world, patient, ORGS.a)).map(({ labels }) => [labels.recordId, labels.compartment]),
-  )
+  const { split, cast, context } = world
+  const { person } = personOf(world, 'patient')
+  const session = sessionOf(personOf(world, 'patient'), ORGS.a)
+  const open = async () =>
+    openOwnVersions(session, {
+      keyring: person.keyring,
+      chainId: context.chainId,
+      versions: (await listOwnVersions(session)).filter(({ current }) => current),
+    })
+  const summaryAmong = (versions: Awaited<ReturnType<typeof open>>) =>
+    versions.find(({ compartment }) => compartment === 'emergency')
+  let opened = await open()
+  // Summaries are made in quiet moments, one patient after the other.
+  for (let waits = 0; waits < SUMMARY_WAITS && summaryAmong(opened) === undefined; waits += 1) {
+    await pause(world, SUMMARY_WAIT_MS)
+    opened = await open()
+  }
+  const summary = summaryAmong(opened)
+  const compartments = new Map(opened.map(({ recordId, compartment }) => [recordId, compartment]))
+  expectThat(summary !== undefined, 'A keeps a summary of her, which her own keys open')
+  const shown = new Set(factsOf(fromUtf8(summary.json)).flatMap((fact) => nameOf(fact) ?? []))
   const held = split.a
     .filter(({ owner }) => owner.kind === 'patient' && owner.name === cast.patient)
     .map(({ recordId, resource }) => ({
       recordId,
       name: nameOf(resource as Resource),
-      type: recordId.slice(0, recordId.indexOf('/')),
-      isExcluded: (EXCLUDED as readonly string[]).includes(compartments.get(recordId) ?? ''),
+      isSensitive: (EXCLUDED as readonly string[]).includes(compartments.get(recordId) ?? ''),
     }))
-  const inSummary = ['Immunization', 'Condition', 'MedicationRequest', 'AllergyIntolerance']
-  const example = held.find(
-    ({ type, name, isExcluded }) => inSummary.includes(type) && name !== undefined && !isExcluded,
-  )
-  const records =
-    example === undefined ? [] : held.filter(({ name }) => name === example.name).map((one) => one.recordId)
+  const times = (name: string) => held.filter((one) => one.name === name).length
+  // The rarest one, so that others stay.
+  const example = [...shown]
+    .filter((name) => held.some((one) => one.name === name && !one.isSensitive))
+    .sort((x, y) => times(x) - times(y))[0]
+  const records = held.filter(({ name }) => name !== undefined && name === example).map((one) => one.recordId)
   await choose(world, { optOut: false, compartments: EXCLUDED, records })
-  const isLeftOut = ({ recordId, isExcluded }: (typeof held)[number]) =>
-    isExcluded || records.includes(recordId)
+  const isLeftOut = ({ recordId, isSensitive }: (typeof held)[number]) =>
+    isSensitive || records.includes(recordId)
   const allowed = new Set(held.filter((one) => !isLeftOut(one)).flatMap(({ name }) => name ?? []))
-  const names = new Set(held.filter(isLeftOut).flatMap(({ name }) => name ?? []))
-  for (const name of allowed) names.delete(name)
-  expectThat(example === undefined || names.size > 0, 'something is left out')
+  const names = new Set([...shown].filter((name) => !allowed.has(name)))
+  expectThat(example === undefined || names.has(example), 'something that stood in it is left out')
   return { names, allowed, records: held.map(({ recordId }) => recordId) }
 }
 
@@ -161,10 +180,7 @@ function checkSummary(glass: Glass, { names, allowed, records }: LeftOut): numbe
   )
   const id = records.find((recordId) => text.includes(recordId.slice(recordId.indexOf('/') + 1)))
   expectThat(id === undefined, `the summary leads to no record of A: ${id}`)
-  const { entry } = JSON.parse(text) as { entry: readonly { readonly resource: Resource }[] }
-  const facts = entry
-    .map(({ resource }) => resource)
-    .filter(({ resourceType }) => resourceType !== 'Composition' && resourceType !== 'Patient')
+  const facts = factsOf(text)
   for (const fact of facts) {
     const name = nameOf(fact)
     if (name === undefined) continue
@@ -224,13 +240,16 @@ async function whileTheLedgerStands(world: World): Promise<number> {
     net.resumeOrdering()
   }
   await net.advance(0)
-  for (let polls = 0; polls < POLLS && !(await isPaid(world, b)); polls += 1)
-    await new Promise<void>((resolve) => void net.clock.schedule(POLL_MS, resolve))
+  for (let polls = 0; polls < POLLS && !(await isPaid(world, b)); polls += 1) await pause(world, POLL_MS)
   expectThat(await isPaid(world, b), 'the ledger’s event arrives by itself when it goes on')
   const admin = adminOf(world, 'b')
   await sendForJson(admin, 'POST', `/staff/emergencies/${b}/review`, { json: { outcome: 'justified' } })
   expectThat((await glassRow(connections.a, b))?.state === 'reviewed', 'a third person reviewed it')
   return waitedMs
+}
+
+function pause({ net }: World, ms: number): Promise<void> {
+  return new Promise((resolve) => void net.clock.schedule(ms, resolve))
 }
 
 /** Whether the ledger has the event and B knows that it owes nothing. */
@@ -283,6 +302,14 @@ async function expectNotice(world: World, b: string, degraded: boolean): Promise
 
 function summaryIn({ answers }: Glass): string | undefined {
   return answers.find(({ org, state }) => org === ORGS.a && state === 'summary')?.summary
+}
+
+/** What a summary says, without its frame and the person. */
+function factsOf(summary: string): Resource[] {
+  const { entry } = JSON.parse(summary) as { entry: readonly { readonly resource: Resource }[] }
+  return entry
+    .map(({ resource }) => resource)
+    .filter(({ resourceType }) => resourceType !== 'Composition' && resourceType !== 'Patient')
 }
 
 /** What a record tells: its type and the text or display of its concept. */
