@@ -24,6 +24,8 @@ export interface Outcome {
   /** `RELEASED`, a refusal's code, or the code of an error. */
   readonly code: string
   readonly marked?: string
+  /** Size of a release as it travels, without the proof of its leaf. */
+  readonly sizeBytes?: number
 }
 
 /** Asks a custodian for versions as a node does, so that a test can change any part of what is sent. */
@@ -128,9 +130,12 @@ export class Asking {
       requestHashIn: (event) => readEvent(event).grant?.requestHash,
     })
     this.#last = { seq: request.seq, request: requestHash }
+    // How long the proof is depends on the log alone.
+    const proofBytes = content.opening.proof.length * 34 + content.opening.checkpoint.length
     return {
       released: content.items.length,
       code: 'RELEASED',
+      sizeBytes: reply.bytes.length - proofBytes,
       ...(content.marked === undefined ? {} : { marked: content.marked }),
     }
   }

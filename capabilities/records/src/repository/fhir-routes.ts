@@ -79,7 +79,7 @@ function recordRouter(): FhirRouter {
   made.add(
     'GET',
     ':resourceType',
-    async (request, repository) => [allOk, await repository.search(parseSearch(request.url))],
+    async (request, repository) => [allOk, await repository.search(parseSearch(searchText(request)))],
     'search-type',
   )
   made.add(
@@ -95,6 +95,15 @@ function recordRouter(): FhirRouter {
     'search-type',
   )
   return made
+}
+
+/** The search as text. An entry of a batch comes with its query taken out of the URL and parsed. */
+function searchText({ url, params, query }: FhirRequest): string {
+  if (url.includes('?')) return url
+  const text = new URLSearchParams()
+  for (const [name, value] of Object.entries(query ?? {}))
+    for (const one of [value].flat()) if (one !== undefined) text.append(name, one)
+  return `${params['resourceType']}?${text}`
 }
 
 async function answerTo(

@@ -267,7 +267,7 @@ test('who may: holders their own, delegates their categories, administrators not
     'Observation/o2',
   ])
   expect(ids((await ask(holder('p1'), 'GET', 'Observation?patient=Patient/p2')).json)).toEqual([])
-  expect((await ask(holder('p1'), 'PUT', 'Observation/o1', glucose('o1', 'p1', 1))).status).toBe(404)
+  expect((await ask(holder('p1'), 'PUT', 'Observation/o1', glucose('o1', 'p1', 1))).status).toBe(403)
   expect((await ask(holder('p1'), 'POST', 'Observation', glucose('x', 'p1', 1))).status).toBe(403)
   const carer = holder('p1', new Uint8Array(16))
   expect((await ask(carer, 'GET', 'Observation/o1')).status).toBe(200)

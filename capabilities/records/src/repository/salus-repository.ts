@@ -336,6 +336,8 @@ export class SalusRepository extends FhirRepository {
     const { parts } = this.#request
     const exact = this.exactNumbers.of(resource)
     const prepared = prepareWrite(exact, id, instantOf(parts.clock.now()))
+    // First of all, so that who may write nothing of the kind is not told who or what is held here.
+    if (!this.#permits({ ...NOBODY, kind: prepared.owner.kind }, 'write')) throw mayNotWrite()
     const newest = parts.custody.latestByRid(this.#rid(prepared.recordId))
     if (newest !== undefined && (this.#writable(newest) === undefined || action === 'create'))
       throw noSuchRecord()
