@@ -69,7 +69,8 @@ export async function expiryAndRevocation(world: World): Promise<string> {
   return `after the hour: refused; withdrawn on sight in ${String(world.figures['revokedOnSightMs'])} ms with ordering stopped, ${opened} versions dropped by B with its signature; a third grant withdrawn while B was down opens nothing when it is back; ${refusals.length} refusals on her list`
 }
 
-function withdraw(world: World, g: Uint8Array) {
+/** The patient withdraws a grant at A, on sight and on the ledger. */
+export function withdraw(world: World, g: Uint8Array) {
   const patient = personOf(world, 'patient')
   return revokeGrant(sessionOf(patient, ORGS.a), {
     g,

@@ -7,6 +7,7 @@ import { expiryAndRevocation } from './expiry.ts'
 import { previewAndGrant } from './grant.ts'
 import { portability } from './portability.ts'
 import { readChart } from './read.ts'
+import { recoveryAndClaim } from './recovery.ts'
 import { refused } from './refused.ts'
 import { tampering } from './tampering.ts'
 import { whoLooked } from './who-looked.ts'
@@ -25,5 +26,6 @@ export const STEPS: readonly (readonly [
   ['emergency', emergency],
   ['tampering', tampering],
   ['portability', portability],
+  ['recovery and claim', recoveryAndClaim],
   ['erasure', erasure],
 ]
