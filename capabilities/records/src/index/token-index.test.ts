@@ -22,6 +22,16 @@ describe('token index', () => {
     )
   })
 
+  it('forgets versions and keeps the others', () => {
+    const index = new TokenIndex(memorySql())
+    index.add([1, 2, 3].map((seq) => ({ seq, tokens: [7, seq + 10] })))
+    index.remove(new Set())
+    expect(index.find([[7]])).toEqual([1, 2, 3])
+    index.remove(new Set([2]))
+    expect(index.find([[7]])).toEqual([1, 3])
+    expect(index.find([[12]])).toEqual([])
+  })
+
   it('finds the same where tokens are common', () => {
     const index = new TokenIndex(memorySql())
     // More rows than are counted: everything has 1, every second 2, one has 3.

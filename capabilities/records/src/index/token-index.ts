@@ -98,10 +98,16 @@ export class TokenIndex {
 
   /** Forgets versions. Scans the whole index, which is what a rare erasure may cost and a write may not. */
   remove(seqs: ReadonlySet<number>): void {
+    // Every start of a node asks, mostly for nothing.
+    if (seqs.size === 0) return
     this.#sql.transaction(() => {
       const remove = this.#sql.prepare('DELETE FROM records_token WHERE token = ? AND seq = ?')
-      for (const row of this.#sql.prepare('SELECT token, seq FROM records_token').all())
-        if (seqs.has(row['seq'] as number)) remove.run(row['token'] as number, row['seq'] as number)
+      const gone: [token: number, seq: number][] = []
+      for (const { token, seq } of this.#sql
+        .prepare('SELECT token, seq FROM records_token')
+        .iterate<{ token: number; seq: number }>())
+        if (seqs.has(seq)) gone.push([token, seq])
+      for (const [token, seq] of gone) remove.run(token, seq)
     })
   }
 
