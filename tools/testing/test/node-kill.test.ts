@@ -67,9 +67,12 @@ test(`${KILLS} kills under load lose nothing acknowledged, and an audit finds no
     expect(await start()).toBe('ready')
     if (at === 0) expect(await secondStart()).toMatch(/^refused DISK_LOCKED /)
     await checkKept()
-    // The first import waits for workers to start; from then on it hits whatever is under way.
+    // Workers start with the first import and the first body; from then on it hits whatever is under way.
+    const before = { files: kept.files.length, grants: kept.grants.length }
     const underLoad = new Promise<void>((resolve) => {
-      acknowledged = resolve
+      acknowledged = () => {
+        if (kept.files.length > before.files && kept.grants.length > before.grants) resolve()
+      }
     })
     const loads = [importing(at), importing(at + 1_000), transacting(), transacting()]
     await Promise.race([underLoad, Promise.all(loads)])
@@ -130,6 +133,7 @@ async function transacting(): Promise<void> {
       throw error
     }
     kept.grants.push(g)
+    acknowledged()
   }
 }
 
