@@ -3,6 +3,8 @@ import { availableParallelism, cpus, loadavg, totalmem, type } from 'node:os'
 
 /** Where the numbers come from; no number means anything without it. */
 export interface Machine {
+  /** When the run began, UTC. */
+  readonly time: string
   readonly cpu: string
   readonly cores: number
   readonly memoryGb: number
@@ -27,6 +29,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
 export function machine(dir: string): Machine {
   const { type: magic } = statfsSync(dir)
   return {
+    time: new Date().toISOString(),
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: availableParallelism(),
     memoryGb: Math.round(totalmem() / 2 ** 30),

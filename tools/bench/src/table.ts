@@ -20,8 +20,8 @@ export function misses(ran: readonly Ran[]): string[] {
 }
 
 export function machineLine(machine: Machine): string {
-  const { cpu, cores, memoryGb, system, node, openssl, disk, loadBefore } = machine
-  return `${cpu}, ${cores} cores, ${memoryGb} GB, ${system}, ${disk}, Node ${node}, OpenSSL ${openssl}, load before ${loadBefore.toFixed(1)}`
+  const { time, cpu, cores, memoryGb, system, node, openssl, disk, loadBefore } = machine
+  return `${time.slice(0, 16)}Z, ${cpu}, ${cores} cores, ${memoryGb} GB, ${system}, ${disk}, Node ${node}, OpenSSL ${openssl}, load before ${loadBefore.toFixed(1)}`
 }
 
 /** The figure's rows and notes, columns aligned. */
