@@ -1,5 +1,6 @@
 import type { AuditTrail } from '@salus/audit'
 import type { Access } from '@salus/consent/service'
+import { concat, sha256 } from '@salus/core'
 import type { Timer } from '@salus/host'
 import { erasedArgs, erasureEffect, type Receipt, signReceipt } from '@salus/identity'
 import { signBody } from '@salus/ledger'
@@ -9,6 +10,7 @@ import {
   Erasure,
   type ErasureReceipts,
   fhirRoutes,
+  type IssuedReceipt,
   organisationPolicy,
   ownRoutes,
   type RecordAccess,
@@ -32,6 +34,8 @@ const BODY_LIFE_MS = 5 * 60_000
 const COSIGNED_WITHIN_MS = 5_000
 /** Receipts that an export carries: the newest accesses, so that one file stays one file. */
 const RECEIPTS_PER_EXPORT = 1_000
+/** Objects that an erasure receipt names one by one; of more it has the digest. */
+const RECEIPT_OBJECTS = 10_000
 
 /** What an organisation owes the owner of a record: to hand it over, to take it in, to erase it; and the FHIR surface. */
 export interface CustodyPart {
@@ -198,9 +202,10 @@ async function receiptsOf(
 function erasureReceipts({ config, host, organisation, ledger, records }: CustodyPartParts): ErasureReceipts {
   const { clock, random } = host
   const { access } = ledger
-  const issue = async (receipt: Receipt): Promise<{ bytes: Uint8Array; sig: Uint8Array }> => {
+  const issue = async (receipt: Receipt): Promise<IssuedReceipt> => {
     const signed = signReceipt(organisation.sign, access.chainId, receipt)
-    const args = erasedArgs(signed, random(32))
+    const salt = random(32)
+    const args = erasedArgs(signed, salt)
     await access.execute(
       signBody({
         chainId: access.chainId,
@@ -211,7 +216,7 @@ function erasureReceipts({ config, host, organisation, ledger, records }: Custod
         random,
       }),
     )
-    return signed
+    return { ...signed, salt }
   }
   const common = (owner: Uint8Array, requestId: Uint8Array) => ({
     v: 1,
@@ -226,7 +231,8 @@ function erasureReceipts({ config, host, organisation, ledger, records }: Custod
         kind: 'erasure',
         ...common(owner, requestId),
         method,
-        objects: objects.slice(0, 10_000).map((oid) => oid),
+        objects: objects.slice(0, RECEIPT_OBJECTS),
+        ...(objects.length > RECEIPT_OBJECTS ? { more: sha256(concat(...objects)) } : {}),
         count: objects.length,
         keystoreGeneration,
       }),

@@ -3,7 +3,6 @@ import type { Connection } from '@salus/sdk'
 import type { Constellation } from '@salus/testing'
 import type { Source, SourcedResource } from './source-files.ts'
 import type { Split } from './split.ts'
-import type { StoryGrant } from './steps/grant.ts'
 
 /** Two hospitals that treat, and a third that is admitted by vote. */
 export const ORGS = { a: 'hospital-a', b: 'hospital-b', c: 'clinic-c' } as const
@@ -25,6 +24,13 @@ export interface DemoStaff {
   readonly practitioner: string
   readonly token: string
   readonly connection: Connection
+}
+
+/** A grant of the story, so that later steps can use or withdraw it. */
+export interface StoryGrant {
+  readonly g: Uint8Array
+  readonly shown: readonly Uint8Array[]
+  readonly madeMs: number
 }
 
 /** Everything that the steps pass on to each other. */

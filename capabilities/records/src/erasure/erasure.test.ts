@@ -43,11 +43,11 @@ function partsOf(of: House, retention: Retention): ErasureParts {
     receipts: {
       async erased({ objects }) {
         issued.push({ kind: 'erased', count: objects.length })
-        return { bytes: utf8('erased'), sig: new Uint8Array(64) }
+        return { bytes: utf8('erased'), sig: new Uint8Array(64), salt: new Uint8Array(32) }
       },
       async refused({ count }) {
         issued.push({ kind: 'refused', count })
-        return { bytes: utf8('refused'), sig: new Uint8Array(64) }
+        return { bytes: utf8('refused'), sig: new Uint8Array(64), salt: new Uint8Array(32) }
       },
     },
   }

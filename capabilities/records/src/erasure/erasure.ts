@@ -20,6 +20,8 @@ export type Retention = (input: {
 export interface IssuedReceipt {
   readonly bytes: Uint8Array
   readonly sig: Uint8Array
+  /** Opens the commitment on the ledger; nobody but the owner gets it. */
+  readonly salt: Uint8Array
 }
 
 export interface ErasureReceipts {

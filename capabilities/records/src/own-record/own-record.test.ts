@@ -60,7 +60,7 @@ async function call(method: string, path: string, body: unknown, actor = holder(
   return found?.handle({ actor, params: {}, query: {}, headers: {}, body: body as never, requestId: '' })
 }
 
-const RECEIPT = { bytes: utf8('receipt'), sig: new Uint8Array(64) }
+const RECEIPT = { bytes: utf8('receipt'), sig: new Uint8Array(64), salt: new Uint8Array(32).fill(7) }
 
 function entry(version = 1) {
   const keyring = newKeyring({ random: house.random, nowMs: 0 })
@@ -188,7 +188,7 @@ test('export, erase, import elsewhere: she leaves with everything', async () => 
   expect(erased?.json).toMatchObject({
     destroyed: 3,
     restricted: 0,
-    receipts: [{ bytes: toBase64url(RECEIPT.bytes) }],
+    receipts: [{ bytes: toBase64url(RECEIPT.bytes), salt: toBase64url(RECEIPT.salt) }],
   })
   await expect(call('POST', '/me/import', utf8('{}'))).rejects.toThrow('enrol first')
   const text = String(exported?.raw?.body)

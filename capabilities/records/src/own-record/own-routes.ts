@@ -110,6 +110,7 @@ export function ownRoutes(parts: OwnRoutesParts): Route[] {
         const receipts = result.receipts.map((receipt) => ({
           bytes: toBase64url(receipt.bytes),
           sig: toBase64url(receipt.sig),
+          salt: toBase64url(receipt.salt),
         }))
         return json({ ...result, receipts })
       },

@@ -1,8 +1,8 @@
 import { cpSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { organisationOf } from '@salus/consent/client'
-import { fromBase64url, toHex, utf8 } from '@salus/core'
-import { openReceipt } from '@salus/identity'
+import { fromBase64url, toBase64url, toHex, utf8 } from '@salus/core'
+import { erasedArgs, openReceipt } from '@salus/identity'
 import { openOwnSession } from '@salus/identity/client'
 import {
   fetchObjects,
@@ -24,7 +24,7 @@ const MONTH_MS = 31 * 86_400_000
 interface ErasedAnswer {
   readonly destroyed: number
   readonly restricted: number
-  readonly receipts: readonly { readonly bytes: string; readonly sig: string }[]
+  readonly receipts: readonly { readonly bytes: string; readonly sig: string; readonly salt: string }[]
 }
 
 /**
@@ -63,9 +63,22 @@ export async function erasure(world: World, story: Story): Promise<string> {
   session = await herSession(world)
   const answer = (await sendForJson(session, 'POST', '/me/erase', { json: {} })) as ErasedAnswer
   const { sign } = await organisationOf(world.connections.a, ORGS.a)
-  const receipts = answer.receipts.map(({ bytes, sig }) =>
-    openReceipt(sign, context.chainId, { bytes: fromBase64url(bytes), sig: fromBase64url(sig) }),
-  )
+  const signed = answer.receipts.map(({ bytes, sig, salt }) => ({
+    bytes: fromBase64url(bytes),
+    sig: fromBase64url(sig),
+    salt: fromBase64url(salt),
+  }))
+  const receipts = signed.map((one) => openReceipt(sign, context.chainId, one))
+  for (const one of signed) {
+    const { e, c } = erasedArgs(one, one.salt)
+    const row = await sendForJson(world.connections.b, 'POST', '/ledger/query/records/erasure', {
+      json: { e: toBase64url(e) },
+    })
+    expectThat(
+      (row as { c?: string } | null)?.c === toBase64url(c),
+      'the salt opens the commitment that the ledger has, asked at B',
+    )
+  }
   const erased = receipts.find(({ kind }) => kind === 'erasure')
   const refusal = receipts.find(({ kind }) => kind === 'refusal')
   expectThat(

@@ -1,8 +1,9 @@
 import { grantRow, revokeGrant } from '@salus/consent/client'
+import { personOf, sessionOf } from '../people.ts'
 import { expectThat } from '../story.ts'
 import { ORGS, type World } from '../world.ts'
 import { staffOf } from './enrol.ts'
-import { grantTo, personOf, sessionOf } from './grant.ts'
+import { grantTo } from './grant.ts'
 import { chartOf, grantedIn } from './read.ts'
 import { accessesAt } from './who-looked.ts'
 

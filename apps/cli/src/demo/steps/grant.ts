@@ -13,18 +13,11 @@ import { head } from '@salus/sdk'
 import { ownVersions } from '../own-versions.ts'
 import { personOf, sessionOf } from '../people.ts'
 import { expectThat } from '../story.ts'
-import { type DemoPerson, ORGS, type World } from '../world.ts'
+import { type DemoPerson, ORGS, type StoryGrant, type World } from '../world.ts'
 import { staffOf } from './enrol.ts'
 
 const HOUR_MS = 3_600_000
 const LABS_AND_MEDICATION = ['labs', 'medication'] as const
-
-/** A grant of the story, so that later steps can use or withdraw it. */
-export interface StoryGrant {
-  readonly g: Uint8Array
-  readonly shown: readonly Uint8Array[]
-  readonly madeMs: number
-}
 
 /**
  * The patient drafts "labs and medication, for treatment, from 2015, for one hour, to clinician X at B", sees exactly
@@ -103,5 +96,3 @@ export async function grantTo(
     height: made.height,
   }
 }
-
-export { personOf, sessionOf } from '../people.ts'

@@ -4,10 +4,10 @@ import { readEvent } from '@salus/audit'
 import { fromBase64url, toHex } from '@salus/core'
 import { type Connection, send, sendForJson } from '@salus/sdk'
 import { receiptStatuses } from '../children.ts'
+import { personOf, sessionOf } from '../people.ts'
 import { expectThat, type Story } from '../story.ts'
 import { ORGS, type World } from '../world.ts'
 import { staffOf } from './enrol.ts'
-import { personOf, sessionOf } from './grant.ts'
 
 /** One line of "who looked". */
 export interface AccessLine {
