@@ -26,7 +26,7 @@ const SETTINGS: readonly Setting[] = [
     fallback: () => 'salus-data',
   },
   {
-    name: 'genesis',
+    name: 'genesisFile',
     doc: 'File with the genesis of the network',
     value: 'FILE',
     isPath: true,

@@ -224,7 +224,7 @@ test('a root key in a file does not serve a network, unless it was agreed to by 
     '0.0.0.0',
     '--data-dir',
     'other',
-    '--genesis',
+    '--genesis-file',
     'genesis.cbor',
   ])
   expect([open.code, open.err]).toEqual([1, expect.stringMatching(/^salus node start: ROOT_PROVIDER_WEAK: /)])

@@ -52,6 +52,8 @@ export const demo: Command = {
           story.say(`  ${name.padEnd(12)} ${url}/health   ${url}/openapi.json   ${fhirBase}/metadata`)
         for (const { name, role, organisation, token } of document.people)
           story.say(`  ${role.padEnd(12)} ${name} at ${organisation}: Bearer ${token}`)
+        const judged = `--genesis ${document.genesisId} --now ${document.nowMs}`
+        story.say(`\n  Check it yourself:  salus verify ${join(dir, 'receipts')}/*.receipt.json ${judged}`)
         story.say('\nServing until Ctrl-C.')
       }
       await io.stopped()

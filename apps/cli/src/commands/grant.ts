@@ -1,6 +1,6 @@
 import { consentSchema } from '@salus/consent/contract'
 import { fromJson, instantOf, toBase64url, toHex, toJson } from '@salus/core'
-import { sendForJson } from '@salus/sdk'
+import { head, sendForJson } from '@salus/sdk'
 import { type Command, usage } from '../command.ts'
 import { readBytes } from '../fields.ts'
 import { printJson } from '../io.ts'
@@ -14,7 +14,10 @@ export const grantList: Command = {
   examples: ['salus grant list --node https://node.example --token …', 'salus grant list --json --node …'],
   async run(args, io) {
     const { grantsAt } = await import('@salus/consent/client')
-    const grants = (await grantsAt(nodeOf(args, io))).map(({ g, terms, withdrawn, requests }) => ({
+    const node = nodeOf(args, io)
+    // The ledger's time decides, not this machine's: `consent/check` judges by the same.
+    const { timeMs } = await head(node)
+    const grants = (await grantsAt(node)).map(({ g, terms, withdrawn, requests }) => ({
       g: toHex(g),
       grantee: [terms.grantee.org, terms.grantee.unit, terms.grantee.practitioner].filter(Boolean).join('/'),
       purpose: terms.purpose,
@@ -23,13 +26,20 @@ export const grantList: Command = {
       notBefore: instantOf(terms.notBefore),
       notAfter: instantOf(terms.notAfter),
       withdrawn,
+      state: withdrawn
+        ? 'withdrawn'
+        : terms.notAfter <= timeMs
+          ? 'expired'
+          : terms.notBefore > timeMs
+            ? 'not yet'
+            : 'given',
       requests,
     }))
     if (args.is('json')) printJson(io, { ok: true, grants })
     else {
-      for (const { g, grantee, purpose, compartments, notAfter, withdrawn, requests } of grants)
+      for (const { g, grantee, purpose, compartments, notAfter, state, requests } of grants)
         io.out(
-          `${g}  ${withdrawn ? 'withdrawn' : 'given'}  to ${grantee} for ${purpose}: ${compartments.join(', ')}; until ${notAfter}; asked ${requests} times\n`,
+          `${g}  ${state}  to ${grantee} for ${purpose}: ${compartments.join(', ')}; until ${notAfter}; asked ${requests} times\n`,
         )
       io.out(`${grants.length} grants\n`)
     }

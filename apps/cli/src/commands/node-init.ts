@@ -37,7 +37,7 @@ export const nodeInit: Command = {
     const dataDir = config.need('dataDir')
     const url = config.get('url') ?? `http://${config.need('address')}:${config.need('port')}`
     const network = args.text('found')
-    const genesisFile = config.need('genesis')
+    const genesisFile = config.need('genesisFile')
     if (network === undefined && (args.all('member').length > 0 || args.all('witness').length > 0))
       throw usage('--member, --witness: belong to --found')
     if (network !== undefined && existsSync(genesisFile))
@@ -88,7 +88,7 @@ export const nodeInit: Command = {
         card: cardFile,
         dataDir,
         settings,
-        ...(genesis === undefined ? {} : { genesis: genesisFile, genesisId }),
+        ...(genesis === undefined ? {} : { genesisFile, genesisId }),
       })
     else {
       io.out(

@@ -92,7 +92,7 @@ function firstAdmin(node: {
 }
 
 async function genesisOf(config: Config, io: Io): Promise<Uint8Array> {
-  const file = config.need('genesis')
+  const file = config.need('genesisFile')
   try {
     const genesis = await readFile(io, file, 512 * 1024)
     decodeGenesis(genesis)
@@ -100,7 +100,7 @@ async function genesisOf(config: Config, io: Io): Promise<Uint8Array> {
   } catch (error) {
     if (error instanceof AppError && error.code === 'FILE_NOT_FOUND')
       throw usage(
-        `--genesis: ${file} is not there; found a network with salus node init --found, or put its genesis there`,
+        `--genesis-file: ${file} is not there; found a network with salus node init --found, or put its genesis there`,
       )
     throw error
   }

@@ -97,6 +97,8 @@ export const recordList: Command = {
   async run(args, io) {
     const types = args.positionals.length > 0 ? args.positionals : CHART_TYPES
     const patient = args.text('patient')
+    if (patient !== undefined && !(patient.startsWith('Patient/') && REFERENCE.test(patient)))
+      throw usage('--patient: must be Patient/ID, the id being 1 to 64 letters, digits, - or .')
     const found: Resource[] = []
     for (const type of types)
       found.push(...(await searched(args, io, type, patient === undefined ? [] : [`patient=${patient}`])))

@@ -20,6 +20,8 @@ export interface DemoDocument {
   readonly dangling: readonly unknown[]
   readonly fromSample: readonly string[]
   readonly genesisId: string | undefined
+  /** Time of the story, for `salus verify --now`: it moves on by years. */
+  readonly nowMs: number | undefined
   readonly dataDir: string
 }
 
@@ -92,6 +94,7 @@ export async function documentOf(
     dangling: source.dangling,
     fromSample: world?.fromSample ?? [],
     genesisId: world?.net.genesisId,
+    nowMs: world === undefined ? undefined : Math.round(world.net.clock.now()),
     dataDir,
   }
 }
