@@ -14,3 +14,15 @@ export function confidentialText(child: string): string {
     recordedDate: '2020-01-01',
   })
 }
+
+/** A record that the hosting hospital certainly has of its hosted patient; `hosted` is `Patient/id`. */
+export function hostedText(hosted: string): string {
+  return JSON.stringify({
+    resourceType: 'Immunization',
+    id: 'demo-hosted',
+    status: 'completed',
+    vaccineCode: { coding: [{ system: 'http://hl7.org/fhir/sid/cvx', code: '140' }] },
+    patient: { reference: hosted },
+    occurrenceDateTime: '2020-01-01',
+  })
+}

@@ -1,7 +1,9 @@
 import { openOwnSession } from '@salus/identity/client'
-import { sendForJson, withToken } from '@salus/sdk'
+import { head, sendForJson, withToken } from '@salus/sdk'
 import { adminOf } from './steps/enrol.ts'
 import { ORGS, type World } from './world.ts'
+
+const POLL_MS = 10
 
 /**
  * Moves the network's time on. People's and staff's sessions live for half a day, so everybody who has one signs in
@@ -25,6 +27,14 @@ export async function signInAgain(world: World): Promise<void> {
     const connection = withToken(connectionTo(world, member.org), token)
     staff.set(as, { ...member, token, connection })
   }
+}
+
+/** Waits until every running node has executed what the first one has: what comes next may ask any of them. */
+export async function everybodyKnows(world: World): Promise<void> {
+  const { height } = await head(world.connections.a)
+  for (const org of world.net.running())
+    while ((await head(connectionTo(world, org))).height < height)
+      await new Promise<void>((resolve) => void world.context.clock.schedule(POLL_MS, resolve))
 }
 
 /** An organisation's node, without a session. */

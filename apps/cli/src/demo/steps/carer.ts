@@ -23,7 +23,7 @@ import {
 } from '@salus/identity/client'
 import { heldVersion, listOwnVersions, openOwnVersions } from '@salus/records/client'
 import { type Connection, head, sendForJson } from '@salus/sdk'
-import { CONFIDENTIAL_RECORD } from '../confidential.ts'
+import { CONFIDENTIAL_RECORD } from '../demo-made.ts'
 import { ownVersions } from '../own-versions.ts'
 import { personOf, sessionOf } from '../people.ts'
 import { expectRefusal, expectThat } from '../story.ts'

@@ -1,6 +1,6 @@
 import type { Connection } from '@salus/sdk'
 import { sendForJson } from '@salus/sdk'
-import { confidentialText } from '../confidential.ts'
+import { confidentialText, hostedText } from '../demo-made.ts'
 import { duplicatesFor } from '../duplicates.ts'
 import type { SourcedResource } from '../source-files.ts'
 import { expectThat, type Story } from '../story.ts'
@@ -60,7 +60,11 @@ export async function importRecords(world: World, story: Story): Promise<ImportT
     `the duplicates that the demo makes arrive: ${added.rejected[0]?.message}`,
   )
   const confidential = await importPage(adminOf(world, 'a'), [{ text: confidentialText(world.cast.child) }])
-  expectThat(confidential.imported === 1, 'the confidential record that the demo makes arrives')
+  const hosted = await importPage(adminOf(world, 'b'), [{ text: hostedText(world.cast.hosted) }])
+  expectThat(
+    confidential.imported === 1 && hosted.imported === 1,
+    'the records that the demo makes for the child and the hosted patient arrive',
+  )
   const unique = new Map(source.resources.map((one) => [one.recordId, one]))
   const rejected = [...failed].flatMap(([recordId, { code }]) => {
     const one = unique.get(recordId)
@@ -69,7 +73,7 @@ export async function importRecords(world: World, story: Story): Promise<ImportT
   return {
     imported: source.resources.length - rejected.length,
     rejected: [...source.rejected, ...rejected],
-    added: duplicates.length + confidential.imported,
+    added: duplicates.length + confidential.imported + hosted.imported,
     perSecond: Math.round(sent / seconds),
   }
 }

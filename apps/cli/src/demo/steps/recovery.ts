@@ -21,7 +21,7 @@ import { sendForJson } from '@salus/sdk'
 import { ownVersions } from '../own-versions.ts'
 import { personOf, sessionOf } from '../people.ts'
 import { expectRefusal, expectThat } from '../story.ts'
-import { connectionTo, letTimePass, signInAgain } from '../time.ts'
+import { connectionTo, everybodyKnows, letTimePass, signInAgain } from '../time.ts'
 import { type DemoPerson, ORGS, type World } from '../world.ts'
 import { claims } from './claim.ts'
 import { codeFor, staffOf } from './enrol.ts'
@@ -162,7 +162,9 @@ async function armed(world: World, patient: DemoPerson): Promise<Circle> {
 async function begun(world: World): Promise<RecoveryAttempt> {
   const { code } = await codeFor(world, 'a', world.cast.patient, '/staff/recovery-codes')
   const ledger = ledgerReader(world.connections.a)
-  return startRecovery(world.connections.a, { code, context: world.context, ledger })
+  const attempt = await startRecovery(world.connections.a, { code, context: world.context, ledger })
+  await everybodyKnows(world)
+  return attempt
 }
 
 /** Guardians look at the ledger through another organisation than her home. */
