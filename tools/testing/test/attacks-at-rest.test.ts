@@ -1,10 +1,20 @@
-import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { AppError, parseCheckpoint, parseNote, toHex } from '@salus/core'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { AppError, objectAddress, parseCheckpoint, parseNote, toBase64url, toHex, utf8 } from '@salus/core'
 import type { NodeHost } from '@salus/node'
 import { PATHS } from '@salus/node'
-import { listOwnVersions, type OwnVersion, openOwnVersions } from '@salus/records/client'
+import {
+  fetchObjects,
+  listOwnVersions,
+  type OwnVersion,
+  openOwnVersions,
+  sealOwnEntry,
+  storeOwnEntry,
+} from '@salus/records/client'
 import { head, sendForJson } from '@salus/sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -14,12 +24,14 @@ import {
   grantTo,
   HOSPITALS,
   importText,
+  SAMPLE_PATIENT,
   type Scenario,
   sessionAt,
   startScenario,
 } from '../src/index.ts'
 import { temporaryDir } from './temporary-dir.ts'
 
+const run = promisify(execFile)
 const { dir, remove } = temporaryDir()
 let s: Scenario
 /** While set, B reaches nobody. */
@@ -181,6 +193,99 @@ describe('cross-patient reference', () => {
     // The reference itself is bare: it says no more than that something exists.
     expect(text).toContain('{"reference":"Observation/newborn-weight"}')
   })
+})
+
+describe('backup resurrects keys', () => {
+  const place = temporaryDir()
+  let hospitals: Scenario
+
+  beforeAll(async () => {
+    hospitals = await startScenario({ dir: place.dir })
+  })
+
+  afterAll(async () => {
+    await hospitals.close()
+    place.remove()
+  })
+
+  test('what is erased in part is hidden from the chart, from reads and from searches at once', async () => {
+    const { patient, clinician, context } = hospitals
+    const session = sessionAt(patient, 'a')
+    const { keyring } = patient.person
+    const versions = await listOwnVersions(session)
+    const opened = await openOwnVersions(session, { keyring, chainId: context.chainId, versions })
+    const condition = opened.find(({ recordId }) => recordId.startsWith('Condition/'))
+    if (condition === undefined) throw new Error('she has a condition')
+    const shown = async () =>
+      (await chartOf(clinician.a.connection, SAMPLE_PATIENT)).entries.some(({ sources }) =>
+        sources.some(({ recordId }) => recordId === condition.recordId),
+      )
+    expect(await shown()).toBe(true)
+    await sendForJson(session, 'POST', '/me/erase', { json: { oids: [toBase64url(condition.oid)] } })
+    expect(await shown()).toBe(false)
+    const read = sendForJson(clinician.a.connection, 'GET', `/fhir/${condition.recordId}`)
+    await expect(read).rejects.toMatchObject({ data: { status: 404 } })
+    const found = await sendForJson(
+      clinician.a.connection,
+      'GET',
+      `/fhir/Condition?patient=${SAMPLE_PATIENT}`,
+    )
+    const ids = (found as { entry?: { resource: { id: string } }[] }).entry?.map(
+      ({ resource }) => `Condition/${resource.id}`,
+    )
+    expect(ids).not.toContain(condition.recordId)
+    expect(ids?.length).toBeGreaterThan(0)
+  })
+
+  test('backup, erase, restore: what was erased stays erased, on the disk and over HTTP', async () => {
+    const { net, patient, context, clinician } = hospitals
+    const session = sessionAt(patient, 'a')
+    const { keyring } = patient.person
+    const entry = {
+      record: context.random(16),
+      recordId: 'Observation/at-home',
+      version: 1,
+      json: utf8(JSON.stringify({ resourceType: 'Observation', note: [{ text: 'My own words' }] })),
+    }
+    const own = sealOwnEntry(entry, { keyring, chainId: context.chainId, random: context.random })
+    await storeOwnEntry(session, own)
+    const address = objectAddress(own.object)
+    const stored = async () =>
+      (await fetchObjects(hospitals.at.a, [address])).filter((object) => object !== undefined).length
+    expect(await stored()).toBe(1)
+
+    const data = net.dataDir(HOSPITALS.a)
+    const copy = `${place.dir}-backup`
+    const root = join(`${place.dir}-keys`, `${HOSPITALS.a}.root`)
+    await net.stopNode(HOSPITALS.a)
+    await salus('backup', data, copy, '--root-file', root)
+    await net.startNode(HOSPITALS.a)
+    await sendForJson(session, 'POST', '/me/erase', { json: {} })
+    expect(await stored()).toBe(0)
+    await expect(chartOf(clinician.a.connection, SAMPLE_PATIENT)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+
+    await net.stopNode(HOSPITALS.a)
+    renameSync(data, `${data}-lost`)
+    await salus('restore', copy, data, '--root-file', root, '--log', join(`${data}-lost`, PATHS.log))
+    // What the restored node had ordered since comes from nowhere: an operator is restored with its own blocks.
+    for (const path of ['ledger', PATHS.cosignMark]) {
+      rmSync(join(data, path), { recursive: true, force: true })
+      cpSync(join(`${data}-lost`, path), join(data, path), { recursive: true })
+    }
+    await net.startNode(HOSPITALS.a)
+    expect(await stored()).toBe(0)
+    const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter((file) => file.isFile())
+    const holders = files.filter((file) =>
+      readFileSync(join(file.parentPath, file.name)).includes(Buffer.from(own.object.subarray(200, 260))),
+    )
+    expect(holders.map(({ name }) => name)).toEqual([])
+    await expect(chartOf(clinician.a.connection, SAMPLE_PATIENT)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  async function salus(...args: string[]): Promise<void> {
+    const cli = fileURLToPath(new URL('../../../apps/cli/src/main.ts', import.meta.url))
+    await run(process.execPath, [cli, ...args, '--json'])
+  }
 })
 
 describe('state rollback', () => {

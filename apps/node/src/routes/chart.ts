@@ -44,28 +44,33 @@ export function chartRoutes(parts: ChartRoutesParts): Route[] {
           throw new AppError('NOT_FOUND', 'patient: nobody of that id is treated here')
         const held = records.custody
           .currentVersions(found.owner, { after: 0, limit: 100_000 })
+          // What she had erased and the law keeps is hidden from care; what she made herself cannot be opened here.
+          .filter(({ state, custodyWrap }) => state === 'live' && custodyWrap !== undefined)
           .map((row) => ({ row, labels: records.reader.labels(row) }))
           // The emergency summary repeats what stands beside it.
           .filter(({ labels }) => labels.deleted !== true && labels.compartment !== 'emergency')
         const { height, timeMs } = ledger.engine.head()
-        // Logged before anything is opened, one event for the whole chart.
-        await accessLog.record({
-          owner: found.owner,
-          timeMs: clock.now(),
-          kind: 'read',
-          outcome: 'permitted',
-          actor: { org: config.org, practitioner: staff.practitioner },
-          custodian: config.org,
-          purpose,
-          action: 'read',
-          versions: held
-            .slice(0, 1_000)
-            .map(({ row: { oid }, labels: { recordId, version } }) => ({ oid, recordId, version })),
-          head: { height, ageMs: Math.max(0, clock.now() - timeMs) },
-        })
-        const own = await Promise.all(
-          held.filter(({ row }) => row.custodyWrap !== undefined).map(({ row }) => records.reader.open(row)),
-        )
+        // Logged before anything is opened: one event for the whole chart, or one for each page of a long one.
+        const versions = held.map(({ row: { oid }, labels: { recordId, version } }) => ({
+          oid,
+          recordId,
+          version,
+        }))
+        await accessLog.recordMany([
+          {
+            owner: found.owner,
+            timeMs: clock.now(),
+            kind: 'read',
+            outcome: 'permitted',
+            actor: { org: config.org, practitioner: staff.practitioner },
+            custodian: config.org,
+            purpose,
+            action: 'read',
+            versions,
+            head: { height, ageMs: Math.max(0, clock.now() - timeMs) },
+          },
+        ])
+        const own = await Promise.all(held.map(({ row }) => records.reader.open(row)))
         const foreign = await askAll(parts, found.owner, staff)
         const isDirectory = (reference: string): boolean =>
           records.source.byRecordId(reference)?.directory === true

@@ -26,17 +26,18 @@ export async function replayMarkers(
     else if (row.state === 'live') hidden.set(toHex(marker.oid), { row, untilMs: marker.untilMs })
   }
   for (const oid of gone.keys()) hidden.delete(oid)
+  // First, so that nothing that is gone counts as still shown below.
+  for (const owner of ownersOf([...gone.values()])) {
+    const row = custody.owner(owner)
+    const rows = [...gone.values()].filter((each) => toHex(each.owner) === toHex(owner))
+    if (row !== undefined) await removeVersions(parts, row, rows)
+  }
   for (const { row, untilMs } of hidden.values()) custody.restrict([row.oid], untilMs)
   index.remove(new Set([...hidden.values()].map(({ row }) => row.seq)))
   for (const owner of ownersOf([...hidden.values()].map(({ row }) => row))) {
     const untilMs = Math.max(...[...hidden.values()].map((each) => each.untilMs))
     const stillLive = custody.versions(owner).some(({ state }) => state === 'live')
     if (!stillLive) custody.setStatus(owner, 'restricted', untilMs)
-  }
-  for (const owner of ownersOf([...gone.values()])) {
-    const row = custody.owner(owner)
-    const rows = [...gone.values()].filter((each) => toHex(each.owner) === toHex(owner))
-    if (row !== undefined) await removeVersions(parts, row, rows)
   }
   const left = custody
     .owners()
