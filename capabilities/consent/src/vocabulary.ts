@@ -1,20 +1,5 @@
-/** The thirteen compartments, in the order in which texts name them. Protocol §2. */
-export const COMPARTMENTS = [
-  'general',
-  'medication',
-  'labs',
-  'imaging',
-  'financial',
-  'mental',
-  'substance',
-  'sexual-reproductive',
-  'genetics',
-  'notes',
-  'patient-made',
-  'audit',
-  'emergency',
-] as const
-export type Compartment = (typeof COMPARTMENTS)[number]
+// A scope names compartments by their category; the categories are the keyring's sections, in the same order.
+export { CATEGORIES as COMPARTMENTS, type Category as Compartment } from '@salus/keys'
 
 /** Purposes a grant can be for: HL7 v3 PurposeOfUse. None implies another. Protocol §4. */
 export const PURPOSES = [
