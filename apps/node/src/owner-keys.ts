@@ -18,6 +18,7 @@ export class KeystoreOwnerKeys implements OwnerKeys, AuditKeys {
   readonly #random: Random
   readonly #current = new Map<string, Numbered>()
   readonly #next = new Map<string, Numbered>()
+  #making: Promise<unknown> = Promise.resolve()
 
   constructor(keystore: Keystore, random: Random) {
     this.#keystore = keystore
@@ -32,10 +33,12 @@ export class KeystoreOwnerKeys implements OwnerKeys, AuditKeys {
     }
   }
 
-  async ensure(owners: readonly Uint8Array[]): Promise<void> {
-    const missing = owners.map(toHex).filter((owner) => !this.#current.has(owner))
-    for (const [owner, pair] of await this.#make(missing.map((owner) => [owner, 1])))
-      this.#current.set(owner, pair)
+  ensure(owners: readonly Uint8Array[]): Promise<void> {
+    return this.#alone(async () => {
+      const missing = [...new Set(owners.map(toHex))].filter((owner) => !this.#current.has(owner))
+      for (const [owner, pair] of await this.#make(missing.map((owner) => [owner, 1])))
+        this.#current.set(owner, pair)
+    })
   }
 
   custodyKey(owner: Uint8Array): Uint8Array {
@@ -93,12 +96,21 @@ export class KeystoreOwnerKeys implements OwnerKeys, AuditKeys {
     return key
   }
 
-  async ensureAuditKeys(owners: readonly Uint8Array[], year: number): Promise<void> {
-    const missing = [...new Set(owners.map(toHex))].filter(
-      (owner) => !this.#keystore.has(auditKey(owner, year)),
-    )
-    if (missing.length === 0) return
-    await this.#keystore.put(missing.map((owner) => ({ name: auditKey(owner, year), key: this.#random(32) })))
+  ensureAuditKeys(owners: readonly Uint8Array[], year: number): Promise<void> {
+    const missing = () =>
+      [...new Set(owners.map(toHex))].filter((owner) => !this.#keystore.has(auditKey(owner, year)))
+    if (missing().length === 0) return Promise.resolve()
+    return this.#alone(async () => {
+      const names = missing().map((owner) => auditKey(owner, year))
+      if (names.length > 0) await this.#keystore.put(names.map((name) => ({ name, key: this.#random(32) })))
+    })
+  }
+
+  /** One maker of keys at a time: two that both find a key missing would make two. */
+  #alone(work: () => Promise<void>): Promise<void> {
+    const done = this.#making.then(work)
+    this.#making = done.catch(() => undefined)
+    return done
   }
 
   async #make(wanted: readonly (readonly [string, number])[]): Promise<[string, Numbered][]> {
