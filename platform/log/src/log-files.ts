@@ -50,11 +50,9 @@ export class LogFiles {
       files.#entriesBytes = lastFull + parsed.endBytes
       await files.#cut(paths.entries, files.#entriesBytes)
       await files.#cut(paths.index, files.#bundleEnds.length * OFFSET_BYTES)
-      for (let level = 0; ; level++) {
-        const expected = hashesAt(level, size) * HASH_BYTES
-        if (expected === 0 && !(await disk.stat(paths.hashes(level)))) break
-        await files.#cut(paths.hashes(level), expected)
-      }
+      // Every level there can be: files of one flush appear in any order, so a crash can leave a level without the ones below.
+      for (let level = 0; level < levelCount(Number.MAX_SAFE_INTEGER); level++)
+        await files.#cut(paths.hashes(level), hashesAt(level, size) * HASH_BYTES)
       return files
     } catch (error) {
       await files.close()

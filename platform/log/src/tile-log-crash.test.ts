@@ -85,6 +85,22 @@ test('every single step of one flush is survived', async () => {
   }
 })
 
+test('a hash level that a crash left alone, without the levels below, is cut too', async () => {
+  const disk = memoryDisk()
+  await (await TileLog.open({ disk, path: 'log', origin, key })).close()
+  const stray = await disk.openAppend('log/hashes-1')
+  await stray.append(sha256(utf8('of a flush that never was')))
+  await stray.sync()
+  await stray.close()
+  const leaves = Array.from({ length: 256 }, (_, i) => sha256(utf8(`${i}`)))
+  const log = await TileLog.open({ disk, path: 'log', origin, key })
+  await log.appendMany(leaves)
+  await log.close()
+  await using after = await TileLog.open({ disk, path: 'log', origin, key })
+  expect(equal(after.root, merkleRoot(leaves))).toBe(true)
+  expect(await verifyLog(disk, 'log', vkey)).toMatchObject({ ok: true, size: 256 })
+})
+
 test('a full disk refuses the append, keeps the log sound and usable, and takes it when there is room', async () => {
   for (const room of [0, 10, 40, 60, 80, 100]) {
     const disk = memoryDisk()
