@@ -16,17 +16,19 @@ export async function letTimePass(world: World, ms: number): Promise<void> {
 
 export async function signInAgain(world: World): Promise<void> {
   const { context, people, staff } = world
-  for (const { person, sessions } of people.values())
-    for (const org of sessions.keys())
+  const holders = [...people.values()].flatMap(({ person, sessions }) =>
+    [...sessions.keys()].map(async (org) => {
       sessions.set(org, await openOwnSession(connectionTo(world, org), { org, person, context }))
-  for (const [as, member] of staff) {
+    }),
+  )
+  const members = [...staff].map(async ([as, member]) => {
     const path = `/staff/${encodeURIComponent(member.practitioner)}/sessions`
     const { token } = (await sendForJson(adminOf(world, keyOf(member.org)), 'POST', path)) as {
       token: string
     }
-    const connection = withToken(connectionTo(world, member.org), token)
-    staff.set(as, { ...member, token, connection })
-  }
+    staff.set(as, { ...member, token, connection: withToken(connectionTo(world, member.org), token) })
+  })
+  await Promise.all([...holders, ...members])
 }
 
 /** Waits until every running node has executed what the first one has: what comes next may ask any of them. */

@@ -71,8 +71,9 @@ async function recovers(world: World): Promise<string> {
   patient.person = person
   await signInAgain(world)
 
-  const counts: number[] = []
-  for (const org of patient.sessions.keys()) counts.push((await ownVersions(world, patient, org)).length)
+  const counts = await Promise.all(
+    [...patient.sessions.keys()].map(async (org) => (await ownVersions(world, patient, org)).length),
+  )
   expectThat(
     counts.every((count) => count > 0),
     'the new device opens her versions at every organisation',
