@@ -91,6 +91,7 @@ export function openCustodyPart(parts: CustodyPartParts): CustodyPart {
     retention: (days) => erasureEffect({ jurisdictions, dataClass: 'chart', ...days }),
     receipts: erasureReceipts(parts),
     endGrants: consent.endGrants,
+    summariesGone: (owner) => consent.emergency.summaries.removeOwner(owner),
   })
   const head = (): Access['head'] => {
     const { height, timeMs } = ledger.engine.head()

@@ -16,6 +16,7 @@ import {
   START_MS,
 } from '../../testing/house.ts'
 import { tokenOf } from '../index/token-index.ts'
+import { storeGenerated } from '../ingest/generated.ts'
 import { memoryOwnerKeys, ridOf } from '../owner-keys.ts'
 import { wrapForOwner } from '../owner-wraps.ts'
 import { Erasure, type ErasureParts, type Retention } from './erasure.ts'
@@ -40,6 +41,7 @@ function partsOf(of: House, retention: Retention): ErasureParts {
     ...of,
     retention,
     endGrants: async () => undefined,
+    summariesGone: () => undefined,
     receipts: {
       async erased({ objects }) {
         issued.push({ kind: 'erased', count: objects.length })
@@ -175,6 +177,22 @@ test('a part goes: what remains is under new keys, opens, and is found', async (
   await expect(
     new Erasure(partsOf(house, DELETE)).erase(owner, { requestId, oids: [medicationRow.oid] }),
   ).rejects.toThrow('no version of yours')
+})
+
+test('emergency summaries go with whatever part of the record is erased', async () => {
+  const { owner } = house.owner('p1')
+  const json = utf8('{"resourceType":"Bundle","type":"document"}')
+  await storeGenerated(house, { owner, recordId: 'Bundle/summary', json })
+  const [medication] = rowsOf('p1')
+  if (medication === undefined) throw new Error('unreachable')
+  const told: Uint8Array[] = []
+  const parts = { ...partsOf(house, KEEP), summariesGone: (of: Uint8Array) => void told.push(of) }
+  const request = { requestId, oids: [medication.oid] }
+  expect(await new Erasure(parts).erase(owner, request)).toMatchObject({ destroyed: 1, restricted: 1 })
+  expect(told).toEqual([owner])
+  expect(rowsOf('p1').map((row) => house.reader.labels(row).recordId)).not.toContain('Bundle/summary')
+  for (const row of rowsOf('p1')) await house.reader.open(row)
+  expect(await new Erasure(parts).erase(owner, request)).toMatchObject({ destroyed: 0, restricted: 0 })
 })
 
 test('what only she can read goes at once, while the law keeps the rest', async () => {

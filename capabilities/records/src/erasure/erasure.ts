@@ -53,6 +53,8 @@ export interface ErasureParts extends RotationParts {
   readonly receipts: ErasureReceipts
   /** Ends what others may still do with the owner's record: grants, sessions, deposits. */
   readonly endGrants: (owner: Uint8Array) => Promise<void>
+  /** The emergency summaries of an owner are destroyed; a new one gets new ids. */
+  readonly summariesGone: (owner: Uint8Array) => void
 }
 
 export interface ErasureResult {
@@ -86,12 +88,16 @@ export class Erasure {
       throw new AppError('NOT_FOUND', 'owner: nothing is held of you here')
     if (request.oids === undefined) await endGrants(owner)
     return ingest.exclusively(async () => {
-      const rows = this.#rowsOf(owner, request.oids)
+      const summaries = this.#summariesOf(owner)
+      const isSummary = new Set(summaries.map(({ seq }) => seq))
+      const rows = this.#rowsOf(owner, request.oids).filter(({ seq }) => !isSummary.has(seq))
       const live = rows.filter(({ state }) => state === 'live')
       const chart = live.filter(({ custodyWrap }) => custodyWrap !== undefined)
       const kept = this.#keptByLaw(chart)
       if (rows.length === 0 && request.oids === undefined) custody.setStatus(owner, 'erased')
-      const gone = kept === undefined ? live : live.filter(({ custodyWrap }) => custodyWrap === undefined)
+      const own = kept === undefined ? live : live.filter(({ custodyWrap }) => custodyWrap === undefined)
+      // Made out of the others, so they repeat what is erased; the law keeps what they were made of.
+      const gone = [...own, ...(live.length > 0 || request.oids === undefined ? summaries : [])]
       const receipts: IssuedReceipt[] = []
       if (kept !== undefined) {
         await this.#restrict(chart, kept.untilMs)
@@ -110,7 +116,8 @@ export class Erasure {
         )
       }
       if (gone.length > 0) receipts.push(await this.#destroy(row, gone, request.requestId))
-      else if (kept !== undefined) this.#flush()
+      if (gone.some(({ seq }) => isSummary.has(seq))) this.#parts.summariesGone(owner)
+      if (gone.length === 0 && kept !== undefined) this.#flush()
       return {
         destroyed: gone.length,
         restricted: kept === undefined ? 0 : chart.length,
@@ -137,6 +144,11 @@ export class Erasure {
       }
       return receipts
     })
+  }
+
+  #summariesOf(owner: Uint8Array): VersionRow[] {
+    const { custody, reader } = this.#parts
+    return custody.versions(owner).filter((row) => reader.labels(row).compartment === 'emergency')
   }
 
   #rowsOf(owner: Uint8Array, oids: readonly Uint8Array[] | undefined): VersionRow[] {
@@ -207,7 +219,7 @@ export class Erasure {
  * destroys the old ones. Safe to repeat.
  */
 export async function removeVersions(
-  parts: Omit<ErasureParts, 'retention' | 'receipts' | 'endGrants' | 'ingest' | 'log'>,
+  parts: Omit<ErasureParts, 'retention' | 'receipts' | 'endGrants' | 'summariesGone' | 'ingest' | 'log'>,
   owner: OwnerRow,
   rows: readonly VersionRow[],
 ): Promise<{ readonly generation: number; readonly how: 'destroyed-in-KMS' | 'rewritten' }> {

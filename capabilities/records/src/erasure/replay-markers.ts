@@ -12,7 +12,7 @@ import { markerOf } from './markers.ts'
  * @returns how many versions were removed and hidden
  */
 export async function replayMarkers(
-  parts: Omit<ErasureParts, 'retention' | 'receipts' | 'endGrants' | 'ingest' | 'log'>,
+  parts: Omit<ErasureParts, 'retention' | 'receipts' | 'endGrants' | 'summariesGone' | 'ingest' | 'log'>,
   leaves: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<{ readonly removed: number; readonly restricted: number }> {
   const { custody, index } = parts

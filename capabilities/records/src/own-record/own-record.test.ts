@@ -46,6 +46,7 @@ async function call(method: string, path: string, body: unknown, actor = holder(
     receipts,
     retention: () => ({ effect: 'delete' }),
     endGrants: async () => undefined,
+    summariesGone: () => undefined,
   })
   const parts = {
     ...house,

@@ -126,7 +126,7 @@ export async function erasure(world: World, story: Story): Promise<string> {
   const verified = await verifyFiles(world, [...world.receipts.keys()])
   for (const org of Object.values(ORGS)) await net.startNode(org)
   rmSync(backup, { recursive: true })
-  return `${answer.destroyed} entry of her own destroyed at once; ${answer.restricted} versions of the legal record hidden until ${refusal.retainUntil} (${refusal.basis}), then destroyed; ${traces.length} traces gone from every file of ${ORGS.a}, and not back with a restored backup; with all nodes stopped ledger and logs still verify, and so do ${verified} receipts`
+  return `her own entry destroyed at once, and emergency summaries with it, ${answer.destroyed} versions; ${answer.restricted} versions of the legal record hidden until ${refusal.retainUntil} (${refusal.basis}), then destroyed; ${traces.length} traces gone from every file of ${ORGS.a}, and not back with a restored backup; with all nodes stopped ledger and logs still verify, and so do ${verified} receipts`
 }
 
 function herSession(world: World): Promise<Connection> {
