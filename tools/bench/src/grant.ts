@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { assert } from '@salus/core'
 import { labResults, patientNamed, RARE, visitOf } from './bench-records.ts'
 import { atMost, type Figure, type FigureResult, inTurns, measurement, seconds } from './harness.ts'
@@ -14,7 +15,7 @@ export const figure: Figure = {
   name: 'grant',
   title: `Grant on a patient with ${FEW} and with ${MANY} resources, and the first read after it`,
   async run({ dir }) {
-    const hospitals = await Hospitals.open(dir)
+    const hospitals = await Hospitals.open(join(dir, 'network'))
     try {
       return await measured(hospitals)
     } finally {

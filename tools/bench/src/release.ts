@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { assert } from '@salus/core'
 import { labResults, patientNamed, visitOf } from './bench-records.ts'
 import { atMost, type Figure, inTurns, measurement, seconds } from './harness.ts'
@@ -11,7 +12,7 @@ export const figure: Figure = {
   name: 'release',
   title: `Release of ${VERSIONS} record versions to a grantee, half of them as views, over loopback HTTP`,
   async run({ dir }) {
-    const hospitals = await Hospitals.open(dir)
+    const hospitals = await Hospitals.open(join(dir, 'network'))
     const records = labResults('one', VERSIONS, { visit: 'visit-1' })
     const plain = await servePlain(JSON.stringify(records))
     try {
