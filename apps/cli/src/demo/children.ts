@@ -4,7 +4,7 @@ import { expectThat } from './story.ts'
 import type { World } from './world.ts'
 
 const run = promisify(execFile)
-const MAIN = new URL('../main.ts', import.meta.url).pathname
+const SALUS = new URL('../../bin/salus.js', import.meta.url).pathname
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024
 
 export interface AuditFinding {
@@ -30,7 +30,7 @@ export async function receiptStatuses(
 
 /** One command; exit code 1 means that it found something, and its document says what. */
 async function salus(args: readonly string[]): Promise<unknown> {
-  const { stdout } = await run(process.execPath, [MAIN, ...args], { maxBuffer: MAX_OUTPUT_BYTES }).catch(
+  const { stdout } = await run(process.execPath, [SALUS, ...args], { maxBuffer: MAX_OUTPUT_BYTES }).catch(
     (error: { stdout?: string; stderr?: string }) => {
       const { stdout = '', stderr = '' } = error
       expectThat(stdout !== '', `salus ${args[0]} failed: ${stderr.slice(0, 300)}`)

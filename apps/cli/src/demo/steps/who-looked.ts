@@ -1,13 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readEvent } from '@salus/audit'
-import { fromBase64url, toHex } from '@salus/core'
+import { fromBase64url, fromUtf8, toHex } from '@salus/core'
 import { type Connection, send, sendForJson } from '@salus/sdk'
 import { receiptStatuses } from '../children.ts'
 import { personOf, sessionOf } from '../people.ts'
 import { expectThat, type Story } from '../story.ts'
 import { ORGS, type World } from '../world.ts'
 import { staffOf } from './enrol.ts'
+
+const ANCHOR_TRIES = 6
 
 /** One line of "who looked". */
 export interface AccessLine {
@@ -42,12 +44,21 @@ export async function saveReceipts(
   mkdirSync(dir, { recursive: true })
   const files: string[] = []
   for (const { org, eventId } of lines) {
-    const { body } = await send(session, 'GET', `/me/accesses/${eventId}/receipt?anchor=now`)
+    const body = await anchoredReceipt(session, eventId)
     const file = join(dir, `${org}-${toHex(fromBase64url(eventId))}.receipt.json`)
     writeFileSync(file, body)
     files.push(file)
   }
   return files
+}
+
+/** A node waits a few seconds for its anchor to be cosigned, then gives what it has; on a busy machine one asks again. */
+async function anchoredReceipt(session: Connection, eventId: string): Promise<Uint8Array> {
+  for (let tries = 1; ; tries += 1) {
+    const { body } = await send(session, 'GET', `/me/accesses/${eventId}/receipt?anchor=now`)
+    const { block } = JSON.parse(fromUtf8(body)) as { block?: unknown }
+    if (block !== undefined || tries === ANCHOR_TRIES) return body
+  }
 }
 
 /** Has `salus verify` look at files; every one must be valid. Returns how many. */
