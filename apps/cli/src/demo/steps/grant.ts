@@ -5,6 +5,7 @@ import {
   organisationOf,
   previewGrant,
   previewState,
+  type SignedPreview,
   withController,
 } from '@salus/consent/client'
 import { toHex } from '@salus/core'
@@ -17,6 +18,7 @@ import { type DemoPerson, ORGS, type StoryGrant, type World } from '../world.ts'
 import { staffOf } from './enrol.ts'
 
 const HOUR_MS = 3_600_000
+const PREVIEW_TRIES = 4
 const LABS_AND_MEDICATION = ['labs', 'medication'] as const
 
 /**
@@ -63,21 +65,8 @@ export async function grantTo(
     },
     context,
   })
-  const custodian = await organisationOf(atA, ORGS.a)
-  const signed = await previewGrant(atA, {
-    terms: draft.encoded,
-    chainId: context.chainId,
-    custodianKey: custodian.sign,
-  })
+  const signed = await agreedPreview(world, person, { terms: draft.encoded, nowMs })
   expectThat(signed.preview.n > 0, 'the grant shows something')
-  const own = await ownVersions(world, person, ORGS.a)
-  const { height, timeMs } = await head(atA)
-  checkPreview(signed, {
-    terms: draft.encoded,
-    versions: own,
-    owner: person.patient,
-    state: previewState({ chainId: context.chainId, custodian: ORGS.a, nowMs, head: { height, timeMs } }),
-  })
   person.person = await changeKeyring(atA, {
     person: person.person,
     context,
@@ -94,5 +83,30 @@ export async function grantTo(
     n: signed.preview.n,
     m: signed.preview.m,
     height: made.height,
+  }
+}
+
+/**
+ * The preview that A signed, which the device's own must equal. A record that arrives between the two questions, such
+ * as a summary made anew, makes them differ; asked again they agree, and a custodian that hides versions still differs.
+ */
+async function agreedPreview(
+  world: World,
+  person: DemoPerson,
+  { terms, nowMs }: { readonly terms: Uint8Array; readonly nowMs: number },
+): Promise<SignedPreview> {
+  const { chainId } = world.context
+  const atA = sessionOf(person, ORGS.a)
+  const { sign: custodianKey } = await organisationOf(atA, ORGS.a)
+  for (let tries = 1; ; tries += 1) {
+    const signed = await previewGrant(atA, { terms, chainId, custodianKey })
+    const versions = await ownVersions(world, person, ORGS.a)
+    const state = previewState({ chainId, custodian: ORGS.a, nowMs, head: await head(atA) })
+    try {
+      checkPreview(signed, { terms, versions, owner: person.patient, state })
+      return signed
+    } catch (error) {
+      if (tries === PREVIEW_TRIES) throw error
+    }
   }
 }
