@@ -366,10 +366,22 @@ function refused(code: number): AppError {
         retryAfterMs: 1_000,
       },
     )
-  return new AppError('BUNDLE_REFUSED', `bundle: ${name}`, { code, name })
+  return new AppError('BUNDLE_REFUSED', `bundle: ${REASONS[name] ?? name}`, { code, name })
 }
 
 /** A bundle whose sponsor's key changed while it waited is verified again when its sponsor gives it again. */
 function sameKey(now: Uint8Array | undefined, then: Uint8Array): boolean {
   return now !== undefined && equal(now, then)
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  MALFORMED:
+    'must be strict DAG-CBOR of a known version, with all members and within its limits; encode it anew',
+  WRONG_CHAIN: 'chain: is for another network; compare the genesis id with this node’s',
+  UNKNOWN_SPONSOR: 'sponsor: is no member of this network; have it admitted first',
+  BAD_SIGNATURE: 'signature: is not the sponsor’s over these bytes; sign with the key that the ledger has',
+  SUSPENDED: 'sponsor: is suspended or has left; the members decide by vote',
+  EXPIRED: 'until: has passed; sign a new bundle',
+  UNTIL_TOO_FAR: 'until: is more than ten minutes ahead of the ledger; sign one that is nearer',
+  REPLAYED: 'has already run; ask for the status of its bodies',
 }

@@ -107,6 +107,7 @@ export function engineSuite(make: () => Promise<EngineUnderTest>): void {
     for (const [wire, name] of refusals)
       await expect(at.engine.submit(wire), name).rejects.toMatchObject({
         code: 'BUNDLE_REFUSED',
+        message: expect.stringMatching(/^bundle: .{20}/),
         data: { name },
       })
     await expect(at.engine.submit(sealed({}, testMember('b').sign))).rejects.toMatchObject({
