@@ -19,7 +19,8 @@ export {
   receiptAuth,
   receiptForm,
 } from './receipt.ts'
-export { TileLog, type TileLogOptions } from './tile-log.ts'
+export type { TileLogOptions } from './recover.ts'
+export { TileLog } from './tile-log.ts'
 export { formatTilePath, parseTilePath, TILE_WIDTH, type TileAddress } from './tile-path.ts'
 export { verifyBlock } from './verify-block.ts'
 export { type LogProblem, type LogVerdict, verifyLog } from './verify-log.ts'

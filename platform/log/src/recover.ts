@@ -6,17 +6,30 @@ import {
   fullNodes,
   leafHash,
   openCheckpoint,
+  type SigningKey,
   signCheckpoint,
   utf8,
   verifierKey,
 } from '@salus/core'
-import type { DiskLock } from '@salus/host'
-import { CosignedCheckpoints } from './cosigned.ts'
+import type { Disk, DiskLock } from '@salus/host'
+import { CosignedCheckpoints, type Sufficient } from './cosigned.ts'
 import { LogFiles } from './log-files.ts'
 import { damaged, logPaths, readEntries } from './log-layout.ts'
-import type { TileLogOptions } from './tile-log.ts'
 import { TILE_WIDTH } from './tile-path.ts'
 import { TileReader } from './tile-reader.ts'
+
+export interface TileLogOptions {
+  readonly disk: Disk
+  /** Directory of the log. */
+  readonly path: string
+  /** The log's name in its checkpoints, and of its key: one line without spaces and `+`. C2SP tlog-checkpoint. */
+  readonly origin: string
+  readonly key: SigningKey
+  /** Which cosigners make a checkpoint fit for receipts; without it, any one. */
+  readonly sufficient?: Sufficient
+  /** A signed checkpoint of this log that somebody else holds: a log that lacks it was rolled back. */
+  readonly held?: string
+}
 
 /** A log's parts, brought to the state of its last durable checkpoint. */
 export interface Recovered {

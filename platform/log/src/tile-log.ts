@@ -20,26 +20,13 @@ import {
 } from '@salus/core'
 import type { Disk, DiskLock } from '@salus/host'
 import { integrate } from './batch.ts'
-import type { CosignedCheckpoints, Sufficient } from './cosigned.ts'
+import type { CosignedCheckpoints } from './cosigned.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { LogFiles } from './log-files.ts'
 import { damaged, hashesAt, logPaths, readEntries } from './log-layout.ts'
-import { type Recovered, recover } from './recover.ts'
+import { type Recovered, recover, type TileLogOptions } from './recover.ts'
 import { parseTilePath, TILE_WIDTH } from './tile-path.ts'
 import type { TileReader } from './tile-reader.ts'
-
-export interface TileLogOptions {
-  readonly disk: Disk
-  /** Directory of the log. */
-  readonly path: string
-  /** The log's name in its checkpoints, and of its key: one line without spaces and `+`. C2SP tlog-checkpoint. */
-  readonly origin: string
-  readonly key: SigningKey
-  /** Which cosigners make a checkpoint fit for receipts; without it, any one. */
-  readonly sufficient?: Sufficient
-  /** A signed checkpoint of this log that somebody else holds: a log that lacks it was rolled back. */
-  readonly held?: string
-}
 
 /**
  * An append-only Merkle log after C2SP tlog-tiles v0.1: SHA-256, RFC 6962, signed checkpoints.
