@@ -21,7 +21,6 @@ export const demo: Command = {
     once: { doc: 'Stop after the story; exit code 0 only if every step did what it must' },
     keep: { doc: 'Keep the data directory, here', value: 'DIR' },
     port: { doc: 'First of four ports; free ones when left out', value: 'N' },
-    seed: { doc: 'Seed of the choices that the demo makes', value: 'N' },
   },
   examples: ['salus demo', 'salus demo --once --json', 'salus demo --bundles my-fhir-files --keep ./data'],
   async run(args, io) {
@@ -53,7 +52,9 @@ export const demo: Command = {
         for (const { name, role, organisation, token } of document.people)
           story.say(`  ${role.padEnd(12)} ${name} at ${organisation}: Bearer ${token}`)
         const judged = `--genesis ${document.genesisId} --now ${document.nowMs}`
-        story.say(`\n  Check it yourself:  salus verify ${join(dir, 'receipts')}/*.receipt.json ${judged}`)
+        story.say(
+          `\n  Check it yourself:  npx salus verify ${join(dir, 'receipts')}/*.receipt.json ${judged}`,
+        )
         story.say('\nServing until Ctrl-C.')
       }
       await io.stopped()
